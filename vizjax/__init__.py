@@ -1,0 +1,42 @@
+"""vizjax: pictures of what a vision network has learned.
+
+Functional JAX: objectives and regularizers are pure functions of activations, compiled once and
+vmapped over thousands of units; the README shows the way in.
+"""
+
+from vizjax import atlas, color, images, nn, objectives, regularizers, transforms, updates
+from vizjax.activations import Layer, activations, layers, scope
+from vizjax.ascent import Result, State
+from vizjax.errors import InputError, UnknownName
+from vizjax.files import save, show
+from vizjax.models import load
+from vizjax.render import Renderer, init, render, renderer, step
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "InputError",
+    "Layer",
+    "Renderer",
+    "Result",
+    "State",
+    "UnknownName",
+    "activations",
+    "atlas",
+    "color",
+    "images",
+    "init",
+    "layers",
+    "load",
+    "nn",
+    "objectives",
+    "regularizers",
+    "render",
+    "renderer",
+    "save",
+    "scope",
+    "show",
+    "step",
+    "transforms",
+    "updates",
+]

@@ -1,0 +1,216 @@
+"""Activations of nets: the lazy mapping, its driver, edits on the way, and facts about layers."""
+
+import functools
+from collections.abc import Callable, Generator, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from vizjax import nn
+from vizjax.errors import InputError, unknown
+from vizjax.receptive_field import receptive_fields
+
+Coroutine = Generator[tuple[str, Array], Array, Array]
+"""A net or block at work: hands out (name, activation), takes back the value to go on with."""
+
+Edit = Mapping[str, Callable[[Array], Array]]
+
+
+def scope(name: str, block: Coroutine) -> Coroutine:
+    """Runs a block inside a net: re-yields its activations under ``name.`` and its result as ``name``.
+
+    Args:
+        name: the block's name within the net.
+        block: the running block, a generator that returns its output.
+
+    Returns:
+        A generator for ``x = yield from scope(name, block)``.
+
+    Example:
+        >>> def block(x):
+        ...     x = yield "double", 2 * x
+        ...     return x + 1
+        >>> dict(scope("a", block(jnp.array(1.0)))).keys()
+        dict_keys(['a.double', 'a'])
+    """
+    reply: Any = None
+    while True:
+        try:
+            inner, x = block.send(reply)
+        except StopIteration as end:
+            return (yield name, end.value)
+        reply = yield f"{name}.{inner}", x
+
+
+class Activations(Mapping[str, Array]):
+    """Activations by layer name, computed when asked for; made by `activations`.
+
+    ``acts["image"]`` is the picture itself. Iterating runs the net to its end.
+    """
+
+    def __init__(self, net: Any, images: Array, rectify: nn.Rectify, edit: Edit, image: Array):
+        self._net, self._edit, self._shape = net, edit, images.shape
+        self._known, self._reply = {"image": image}, None
+        self._running = net(images, rectify=rectify)
+        for name in edit:
+            if name not in (names := layer_names(net)):
+                raise unknown("layer to edit", name, names, "vizjax.layers(net) lists them")
+
+    def _advance(self) -> None:
+        name, value = self._running.send(self._reply)
+        if name in self._edit:
+            value = self._edit[name](value)
+        self._known[name] = self._reply = value
+
+    def __getitem__(self, name: str) -> Array:
+        """The activation of the layer ``name``; nothing deeper is computed."""
+        while name not in self._known:
+            try:
+                self._advance()
+            except Exception as error:
+                names = layer_names(self._net)
+                if name not in names:
+                    raise unknown("layer", name, names, "vizjax.layers(net) lists them") from None
+                if isinstance(error, StopIteration | TypeError | ValueError | ZeroDivisionError):
+                    raise InputError(
+                        f"layer {name!r} cannot be computed on pictures of {self._shape[1:3]} pixels"
+                        f" ({str(error).splitlines()[0] if str(error) else 'the net ended before'});"
+                        f" use larger ones (the net's own size is {_input_shape(self._net)[:2]})"
+                    ) from error
+                raise
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        while True:
+            try:
+                self._advance()
+            except StopIteration:
+                return iter([name for name in self._known if name != "image"])
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def activations(
+    net: Any,
+    images: Float[Array, "n h w c"],
+    rectify: nn.Rectify = nn.plain,
+    edit: Edit | None = None,
+    image: Float[Array, "n h2 w2 c"] | None = None,
+) -> Any:
+    """Lazily computed activations of a net, or of each net in a pytree of nets.
+
+    Args:
+        net: a net, or a pytree of nets (a dict gives a dict of mappings).
+        images: pictures in [0, 1].
+        rectify: the rule for non-linearities, such as `vizjax.nn.redirected`.
+        edit: layer name -> function of its activation; what it returns replaces the activation
+            for that layer and everything after it. With several nets, every net is edited.
+        image: what ``acts["image"]`` is, where it is not ``images``.
+
+    Returns:
+        A mapping from layer names to activations (``n h w c``, ``n t c`` or ``n c``) in which
+        ``"image"`` is the picture; nothing deeper than the deepest layer asked for is computed.
+
+    Raises:
+        UnknownName: at a name that the net does not have.
+        InputError: where the pictures are too small for the layer.
+
+    Example:
+        >>> from vizjax.models import load
+        >>> acts = activations(load("efficientnet_lite0"), jnp.full((1, 64, 64, 3), 0.5))
+        >>> acts["blocks.4"].shape
+        (1, 8, 8, 40)
+    """
+    image = images if image is None else image
+
+    def one(net: Any) -> Activations:
+        return Activations(net, images, rectify, edit or {}, image)
+
+    return jax.tree.map(one, net, is_leaf=callable)
+
+
+class Layer(NamedTuple):
+    """Facts about a layer at the net's own input size.
+
+    Attributes:
+        shape: of the activation of one picture, such as (14, 14, 112).
+        channels: its last axis.
+        stride: pixels between the centres of neighbouring positions; None where a position sees all.
+        receptive_field: side in pixels of what one position sees, which may exceed the picture;
+            None where that is everything.
+    """
+
+    shape: tuple[int, ...]
+    channels: int
+    stride: int | None
+    receptive_field: int | None
+
+
+def layers(net: Any) -> dict[str, Layer]:
+    """The layers of a net in order, with facts about each; no weight is touched.
+
+    Args:
+        net: a net; its ``input_shape`` (h, w, c) is the size that shapes are given at.
+
+    Returns:
+        Layer name -> `Layer`.
+
+    Example:
+        >>> from vizjax.models import load
+        >>> layers(load("efficientnet_lite0"))["blocks.4"]
+        Layer(shape=(28, 28, 40), channels=40, stride=8, receptive_field=67)
+    """
+    shapes = _shapes(net)
+    picture = jax.ShapeDtypeStruct((1, *_input_shape(net)), jnp.float32)
+    with nn.lax_only():
+        program = jax.make_jaxpr(lambda net, x: list(activations(net, x).values()))(net, picture)
+    fields = receptive_fields(program, len(jax.tree.leaves(net)))
+    return {
+        name: Layer(shape[1:], shape[-1], *field)
+        for (name, shape), field in zip(shapes.items(), fields, strict=True)
+    }
+
+
+def layer_names(net: Any) -> list[str]:
+    """The names of a net's layers in order.
+
+    Args:
+        net: a net.
+
+    Returns:
+        The names.
+
+    Example:
+        >>> from vizjax.models import load
+        >>> layer_names(load("efficientnet_lite0"))[-2:]
+        ['logits', 'probabilities']
+    """
+    return list(_shapes(net))
+
+
+def _input_shape(net: Any) -> tuple[int, int, int]:
+    return getattr(net, "input_shape", (224, 224, 3))
+
+
+def _shapes(net: Any) -> dict[str, tuple[int, ...]]:
+    leaves, structure = jax.tree.flatten(net)
+    return _cached_shapes(structure, tuple((x.shape, jnp.dtype(x.dtype)) for x in leaves))
+
+
+@functools.lru_cache(maxsize=64)
+def _cached_shapes(structure: Any, leaves: tuple) -> dict[str, tuple[int, ...]]:
+    abstract = [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in leaves]
+    net = jax.tree.unflatten(structure, abstract)
+    picture = jax.ShapeDtypeStruct((1, *_input_shape(net)), jnp.float32)
+    names: list[str] = []  # beside the result: jax would sort the keys of a dict
+
+    def run(net: Any, picture: Array) -> list[Array]:
+        acts = activations(net, picture)
+        names.extend(acts)
+        return list(acts.values())
+
+    outputs = jax.eval_shape(run, net, picture)
+    return {name: x.shape for name, x in zip(names, outputs, strict=True)}

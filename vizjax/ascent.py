@@ -1,0 +1,209 @@
+"""Gradient ascent on pictures: one job is a lane of a jitted, vmapped step; there is no other loop."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.tree_util import Partial
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from vizjax import images, nn, transforms
+from vizjax.activations import activations
+from vizjax.errors import InputError
+from vizjax.keys import named_key
+
+WARM_UP = 16
+"""Steps after which a unit whose gradient is still zero counts as dead."""
+
+Objective = Callable[[Any, Any], Float[Array, ""]]
+"""``(acts, target) -> number``, maximized."""
+
+
+class State(NamedTuple):
+    """Where a batch of jobs stands; every leaf has a leading axis of lanes.
+
+    Attributes:
+        params: of the parameterization.
+        optimizer_state: of the optimizer.
+        target: what each lane's objective aims at.
+        key: of each lane; step s draws from ``fold_in(key, s)``.
+        step: updates made so far.
+        active: lanes that still move; the others stay as they are.
+        alive: whether a gradient was ever other than zero after the warm-up.
+        score: the objective before the last update.
+    """
+
+    params: Any
+    optimizer_state: Any
+    target: Any
+    key: Key[Array, " lanes"]
+    step: Int[Array, " lanes"]
+    active: Bool[Array, " lanes"]
+    alive: Bool[Array, " lanes"]
+    score: Float[Array, " lanes"]
+
+
+class Result(NamedTuple):
+    """What `render` returns, on the host.
+
+    Attributes:
+        images: pictures in [0, 1], ``jobs [starts] n h w c`` (starts only where there are several).
+        scores: the objective before each update, ``jobs [starts] steps``.
+        final: the objective on the final picture without transforms, ``jobs [starts]``.
+        baseline: the same for the starting picture.
+        alive: False where the gradient was zero at every step after the warm-up, ``jobs [starts]``.
+        recipe: how the pictures were made, as text.
+    """
+
+    images: np.ndarray
+    scores: np.ndarray
+    final: np.ndarray
+    baseline: np.ndarray
+    alive: np.ndarray
+    recipe: dict[str, Any]
+
+
+class Settings(NamedTuple):
+    """All that a compiled step depends on besides the net and the objective."""
+
+    image: images.Parameterization
+    transform: transforms.Transform
+    optimizer: optax.GradientTransformationExtraArgs
+    samples: int
+    rectify: nn.Rectify
+    lax_only: bool
+
+
+class Programs(NamedTuple):
+    """The compiled functions: the state before the first step, one step, the finished pictures."""
+
+    init: Callable
+    step: Callable
+    final: Callable
+
+
+def compiled(settings: Settings, net: Any, objective: Objective) -> tuple[list, Programs]:
+    """The programs for a net and an objective, the same ones whenever they fit.
+
+    Args:
+        settings: of the run.
+        net: a net, or a pytree of nets.
+        objective: a function, or a `jax.tree_util.Partial` with arrays of its own.
+
+    Returns:
+        The arrays of net and objective, flattened once outside of the loop, and the programs.
+    """
+    if not isinstance(objective, Partial):
+        objective = Partial(objective)
+    leaves, structure = jax.tree.flatten((net, objective))
+    return leaves, _programs(settings, structure)
+
+
+@functools.lru_cache(maxsize=64)
+def _programs(settings: Settings, structure: Any) -> Programs:
+    @functools.partial(jax.jit, donate_argnums=1)
+    def step(leaves: list, state: State, steps: Array) -> State:
+        net, objective = jax.tree.unflatten(structure, leaves)
+        return jax.vmap(lambda lane: _lane_step(settings, net, objective, lane, steps))(state)
+
+    @jax.jit
+    def final(leaves: list, params: Any, target: Any) -> tuple[Array, Array]:
+        net, objective = jax.tree.unflatten(structure, leaves)
+
+        def lane(params: Any, target: Any) -> tuple[Array, Array]:
+            picture = jnp.clip(settings.image.decode(params), 0, 1)
+            return picture, objective(activations(net, picture), target)
+
+        return jax.vmap(lane)(params, target)
+
+    return Programs(init_program(settings), step, final)
+
+
+@functools.lru_cache(maxsize=64)
+def init_program(settings: Settings) -> Callable:
+    """The function ``(keys, targets, start) -> State`` before the first step.
+
+    Args:
+        settings: of the run.
+
+    Returns:
+        A jitted function.
+    """
+
+    @jax.jit
+    def init(keys: Array, targets: Any, start: Array | None) -> State:
+        lanes = keys.shape[0]
+        params = jax.vmap(lambda key: settings.image.init(named_key(key, "init"), start))(keys)
+        still = jnp.zeros(lanes, bool)
+        return State(
+            params, jax.vmap(settings.optimizer.init)(params), targets, keys,
+            jnp.zeros(lanes, jnp.int32), ~still, still, jnp.zeros(lanes),
+        )  # fmt: skip
+
+    return init
+
+
+def ascend(
+    programs: Programs, leaves: list, state: State, steps: int, on_step: Callable | None, count: int
+) -> Result:
+    """Runs a batch from its first state to its pictures.
+
+    Args:
+        programs: compiled.
+        leaves: the arrays of net and objective.
+        state: the first one; it is given away.
+        steps: number of updates.
+        on_step: called with ``count`` after each step.
+        count: how many of the lanes are no filling.
+
+    Returns:
+        The pictures and their scores, without a recipe.
+    """
+    _, baseline = programs.final(leaves, state.params, state.target)
+    scores = []
+    for _ in range(steps):
+        state = programs.step(leaves, state, steps)
+        scores.append(jnp.copy(state.score))  # the state's own buffer is given away in the next step
+        if on_step:
+            on_step(count)
+    pictures, final = programs.final(leaves, state.params, state.target)
+    stacked = np.stack(scores, axis=1)
+    parts = (np.asarray(x) for x in (pictures, stacked, final, baseline, state.alive))
+    return Result(*parts, recipe={})
+
+
+def _lane_step(settings: Settings, net: Any, objective: Objective, lane: State, steps: Array) -> State:
+    key = jax.random.fold_in(lane.key, lane.step)
+    progress = lane.step / jnp.maximum(steps - 1, 1)
+    rule = functools.partial(settings.rectify, step=lane.step)
+
+    def loss(picture: Array) -> Array:
+        def view(key: Array) -> Array:
+            keys = jax.random.split(key, picture.shape[0])
+            seen = jax.vmap(settings.transform, (0, 0, None))(keys, picture, progress)
+            value = objective(activations(net, seen, rule, image=picture), lane.target)
+            if jnp.shape(value) != ():
+                raise InputError(
+                    f"an objective returns one number, not shape {jnp.shape(value)}; take a mean"
+                )
+            return value
+
+        return -jnp.mean(jax.vmap(view)(jax.random.split(key, settings.samples)))
+
+    picture, pull_back = jax.vjp(settings.image.decode, lane.params)
+    value, slope = jax.value_and_grad(loss)(picture)
+    (grad,) = pull_back(slope)
+    updates, optimizer_state = settings.optimizer.update(
+        grad, lane.optimizer_state, lane.params, value=value, grad=grad, image_gradient=slope,
+        value_fn=lambda params: loss(settings.image.decode(params)),
+    )  # fmt: skip
+    params = optax.apply_updates(lane.params, updates)
+    alive = lane.alive | ((lane.step >= WARM_UP) & jnp.any(slope != 0))
+    moved = lane._replace(
+        params=params, optimizer_state=optimizer_state, step=lane.step + 1, alive=alive, score=-value
+    )
+    return jax.tree.map(lambda new, old: jnp.where(lane.active, new, old), moved, lane)

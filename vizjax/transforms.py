@@ -1,0 +1,305 @@
+"""Random transforms that a picture must withstand: ``(key, picture h w c, progress) -> picture``.
+
+Output shapes are fixed, what lies outside of a picture is ``fill``, and every picture draws its own.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from vizjax import nn
+from vizjax.errors import InputError
+from vizjax.factory import factory
+from vizjax.warps import resampled, sheared
+
+Picture = Float[Array, "h w c"]
+Transform = Callable[[Array, Array, Array | float], Array]
+"""``(key, picture h w c, progress in [0, 1] through the run) -> picture``."""
+
+
+@factory
+def compose(*transforms: Transform) -> Transform:
+    """Transforms one after the other; without any, the picture as it is.
+
+    Args:
+        *transforms: the first is applied first; each draws from a key of its own.
+
+    Returns:
+        A transform.
+
+    Example:
+        >>> both = compose(pad(4), jitter(8))
+        >>> both(jax.random.key(0), jnp.zeros((32, 32, 3)), 0.0).shape
+        (32, 32, 3)
+    """
+
+    def transform(key: Key[Array, ""], picture: Picture, progress: Array | float) -> Picture:
+        for i, part in enumerate(transforms):
+            picture = part(jax.random.fold_in(key, i), picture, progress)
+        return picture
+
+    return transform
+
+
+@factory
+def standard() -> Transform:
+    """Lucid's transforms: padding, jitter 8, scale ±10 %, rotation ±10°, jitter 4.
+
+    The canvas is larger than the picture by 12 pixels a side, filled with .5, and stays so.
+
+    Returns:
+        A transform of h × w pictures to (h + 24) × (w + 24).
+
+    References:
+        Olah et al., Feature Visualization, Distill 2017; Lucid's ``standard_transforms``.
+
+    Example:
+        >>> standard()(jax.random.key(0), jnp.zeros((32, 32, 3)), 0.0).shape
+        (56, 56, 3)
+    """
+    factors = tuple(1 + (i - 5) / 50 for i in range(11))
+    degrees = (*range(-10, 11), *[0] * 5)
+    return compose(pad(18), jitter(8), scale(factors), rotate(degrees), jitter(4))
+
+
+@factory
+def pad(pixels: int, fill: float = 0.5) -> Transform:
+    """Adds a border.
+
+    Args:
+        pixels: width of the border.
+        fill: its value.
+
+    Returns:
+        A transform of h × w pictures to (h + 2·pixels) × (w + 2·pixels).
+
+    Raises:
+        InputError: at a negative width.
+
+    Example:
+        >>> pad(2)(jax.random.key(0), jnp.zeros((4, 4, 1)), 0.0).mean().round(3).item()
+        0.375
+    """
+    if pixels < 0:
+        raise InputError(f"padding must be 0 pixels or more, not {pixels}; jitter and crop make smaller")
+
+    def transform(key: Key[Array, ""], picture: Picture, progress: Array | float) -> Picture:
+        return jnp.pad(picture, ((pixels, pixels), (pixels, pixels), (0, 0)), constant_values=fill)
+
+    return transform
+
+
+@factory
+def jitter(pixels: int) -> Transform:
+    """Crops at a random place.
+
+    Args:
+        pixels: by how much the crop is smaller than the picture, and the range of its offset.
+
+    Returns:
+        A transform of h × w pictures to (h − pixels) × (w − pixels).
+
+    Raises:
+        InputError: at a negative range, or a picture that is not larger than it.
+
+    Example:
+        >>> jitter(8)(jax.random.key(0), jnp.zeros((32, 32, 3)), 0.0).shape
+        (24, 24, 3)
+    """
+    if pixels < 0:
+        raise InputError(f"jitter must be 0 pixels or more, not {pixels}")
+
+    def transform(key: Key[Array, ""], picture: Picture, progress: Array | float) -> Picture:
+        h, w = picture.shape[0] - pixels, picture.shape[1] - pixels
+        if min(h, w) < 1:
+            raise InputError(
+                f"jitter by {pixels} needs a larger picture than {picture.shape[:2]}; pad it first"
+            )
+        offset = jax.random.randint(key, (2,), 0, pixels + 1)
+        return resampled(picture, (h, w), jnp.ones(2), -offset.astype(picture.dtype), fill=0.0)
+
+    return transform
+
+
+@factory
+def scale(factors: Sequence[float], fill: float = 0.5) -> Transform:
+    """Scales about the centre by a factor drawn from a list; the size stays.
+
+    Args:
+        factors: what is drawn from, each > 0; a repeated one is drawn more often.
+        fill: what comes in from outside.
+
+    Returns:
+        A transform that keeps the shape.
+
+    Raises:
+        InputError: without factors, or at one that is not positive.
+
+    Example:
+        >>> scale((0.9, 1.1))(jax.random.key(0), jnp.zeros((32, 32, 3)), 0.0).shape
+        (32, 32, 3)
+    """
+    if not len(factors) or min(factors) <= 0:
+        raise InputError(f"scale draws from one or more positive factors, not {tuple(factors)}")
+
+    def transform(key: Key[Array, ""], picture: Picture, progress: Array | float) -> Picture:
+        factor = _choice(key, factors)
+        h, w, _ = picture.shape
+        size = jnp.array((h, w), picture.dtype)
+        return resampled(picture, (h, w), factor * jnp.ones(2), size * (1 - factor) / 2, fill)
+
+    return transform
+
+
+@factory
+def rotate(degrees: Sequence[float], fill: float = 0.5) -> Transform:
+    """Rotates about the centre by an angle drawn from a list, as three shears.
+
+    Args:
+        degrees: what is drawn from, counter-clockwise, each within ±90.
+        fill: what comes in from outside.
+
+    Returns:
+        A transform that keeps the shape.
+
+    Raises:
+        InputError: without angles, or at one beyond ±90.
+
+    References:
+        Paeth, A Fast Algorithm for General Raster Rotation, Graphics Interface 1986.
+
+    Example:
+        >>> rotate((-5, 0, 5))(jax.random.key(0), jnp.zeros((32, 32, 3)), 0.0).shape
+        (32, 32, 3)
+    """
+    if not len(degrees) or max(map(abs, degrees)) > 90:
+        raise InputError(f"rotate draws from one or more angles within -90 ... 90, not {tuple(degrees)}")
+    largest = math.radians(max(map(abs, degrees)))
+
+    def transform(key: Key[Array, ""], picture: Picture, progress: Array | float) -> Picture:
+        angle = jnp.deg2rad(_choice(key, degrees))
+        h, w, _ = picture.shape
+        along, across = math.ceil(math.tan(largest / 2) * h / 2), math.ceil(math.sin(largest) * w / 2)
+        x = sheared(picture - fill, jnp.tan(angle / 2), along)
+        x = sheared(x.swapaxes(0, 1), -jnp.sin(angle), across).swapaxes(0, 1)
+        return sheared(x, jnp.tan(angle / 2), along) + fill
+
+    return transform
+
+
+@factory
+def crop(
+    size: int | tuple[int, int], side: tuple[float, float] = (0.5, 0.05), side_sd: float = 0.05,
+    center_sd: float = 0.15, fill: float = 0.5,
+) -> Transform:  # fmt: skip
+    """Random square crops, scaled to one size, that shrink through the run.
+
+    Args:
+        size: side or (height, width) of the result in pixels.
+        side: mean side of the crop at the run's start and end, as a share of the picture's.
+        side_sd: standard deviation of the side.
+        center_sd: standard deviation of the crop's centre about .5.
+        fill: what is seen beyond the picture's edge.
+
+    Returns:
+        A transform of pictures of any size to ``size``.
+
+    References:
+        MACO: Fel et al., Unlocking Feature Visualization for Deeper Networks, NeurIPS 2023.
+
+    Example:
+        >>> crop(16)(jax.random.key(0), jnp.zeros((32, 32, 3)), 0.0).shape
+        (16, 16, 3)
+    """
+    out = size if isinstance(size, tuple) else (size, size)
+
+    def transform(key: Key[Array, ""], picture: Picture, progress: Array | float) -> Picture:
+        side_key, center_key = jax.random.split(key)
+        mean = side[0] + (side[1] - side[0]) * progress
+        share = jnp.clip(mean + side_sd * jax.random.normal(side_key), 0.02, 1.0)
+        center = 0.5 + center_sd * jax.random.normal(center_key, (2,))
+        size_in = jnp.array(picture.shape[:2], picture.dtype)
+        corner = jnp.clip(center - share / 2, 0, 1 - share) * size_in
+        factor = jnp.array(out, picture.dtype) / (share * size_in)
+        return resampled(picture, out, factor, -corner * factor, fill, antialias=True)
+
+    return transform
+
+
+@factory
+def flip() -> Transform:
+    """Mirrors left and right half of the time.
+
+    Returns:
+        A transform that keeps the shape.
+
+    Example:
+        >>> flip()(jax.random.key(0), jnp.zeros((32, 32, 3)), 0.0).shape
+        (32, 32, 3)
+    """
+
+    def transform(key: Key[Array, ""], picture: Picture, progress: Array | float) -> Picture:
+        return jnp.where(jax.random.bernoulli(key), picture[:, ::-1], picture)
+
+    return transform
+
+
+@factory
+def blur(low: float, high: float) -> Transform:
+    """Gaussian blur of a width drawn uniformly.
+
+    Args:
+        low: smallest standard deviation in pixels, > 0.
+        high: largest.
+
+    Returns:
+        A transform that keeps the shape.
+
+    Raises:
+        InputError: unless 0 < low ≤ high.
+
+    Example:
+        >>> blur(1.0, 1.1)(jax.random.key(0), jnp.zeros((32, 32, 3)), 0.0).shape
+        (32, 32, 3)
+    """
+    if not 0 < low <= high:
+        raise InputError(f"blur draws sigma from a range 0 < low <= high, not {low} ... {high}")
+
+    def transform(key: Key[Array, ""], picture: Picture, progress: Array | float) -> Picture:
+        sigma = jax.random.uniform(key, (), picture.dtype, low, high)
+        return nn.gaussian_blur(picture, sigma, largest=high)
+
+    return transform
+
+
+@factory
+def noise(normal: float = 0.08, uniform: float = 0.0) -> Transform:
+    """Adds noise to every value.
+
+    Args:
+        normal: standard deviation of normal noise.
+        uniform: half width of uniform noise about 0.
+
+    Returns:
+        A transform that keeps the shape.
+
+    Example:
+        >>> noise(0.1)(jax.random.key(0), jnp.zeros((32, 32, 3)), 0.0).shape
+        (32, 32, 3)
+    """
+
+    def transform(key: Key[Array, ""], picture: Picture, progress: Array | float) -> Picture:
+        first, second = jax.random.split(key)
+        picture = picture + normal * jax.random.normal(first, picture.shape, picture.dtype)
+        return picture + uniform * jax.random.uniform(second, picture.shape, picture.dtype, -1)
+
+    return transform
+
+
+def _choice(key: Key[Array, ""], values: Sequence[float]) -> Float[Array, ""]:
+    index = jax.random.randint(key, (), 0, len(values))
+    return jnp.sum(jax.nn.one_hot(index, len(values)) * np.asarray(values, np.float32))

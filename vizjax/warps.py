@@ -1,0 +1,77 @@
+"""Geometric warps of a picture as matrix products and sums of shifted slices.
+
+Gathers are slow on TPU, and their gradients are slow everywhere.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from vizjax import nn
+
+Picture = Float[Array, "h w c"]
+
+
+def resampled(
+    picture: Picture, size: tuple[int, int], factor: Float[Array, "2"], shift: Float[Array, "2"],
+    fill: float, antialias: bool = False,
+) -> Float[Array, "h2 w2 c"]:  # fmt: skip
+    """A picture scaled and moved along its axes, linearly interpolated.
+
+    Args:
+        picture: any.
+        size: (height, width) of the result in pixels.
+        factor: by which it grows along h and w; may be traced.
+        shift: then of its origin, in pixels of the result; may be traced.
+        fill: what lies outside of the picture.
+        antialias: whether shrinking averages.
+
+    Returns:
+        A picture of ``size``.
+
+    Example:
+        >>> resampled(jnp.ones((2, 2, 1)), (4, 4), jnp.array([2.0, 2.0]), jnp.zeros(2), 0.0).sum().item()
+        16.0
+    """
+    shape = (*size, picture.shape[-1])
+    moved = jax.image.scale_and_translate(
+        picture - fill, shape, (0, 1), factor, shift, "linear", antialias=antialias
+    )
+    return moved + fill
+
+
+def sheared(x: Picture, slope: Float[Array, ""], reach: int) -> Picture:
+    """Every row moved by slope · (its distance from the middle row), linearly interpolated.
+
+    Args:
+        x: a picture; outside of it lies 0.
+        slope: pixels a row; may be traced.
+        reach: the largest move that will come, in pixels.
+
+    Returns:
+        A picture of the same shape.
+
+    Example:
+        >>> sheared(jnp.eye(3)[..., None], jnp.array(1.0), 1)[:, :, 0].tolist()
+        [[0.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 1.0, 0.0]]
+    """
+    if nn.uses_lax_only():
+        return _shear(x, slope, reach)
+    return _shear_with_own_transpose(x, slope, reach)
+
+
+def _shear(x: Array, slope: Array, reach: int) -> Array:
+    h, w, _ = x.shape
+    offset = slope * (jnp.arange(h) - (h - 1) / 2)
+    padded = jnp.pad(x, ((0, 0), (reach, reach), (0, 0)))
+    taps = [jnp.maximum(0, 1 - jnp.abs(offset - k)) for k in range(-reach, reach + 1)]
+    return sum((tap[:, None, None] * padded[:, k : k + w] for k, tap in enumerate(taps)), jnp.zeros_like(x))
+
+
+# The transpose of a shear is the opposite shear: as fast as the forward pass, where differentiating
+# through the slices would add up as many padded arrays as there are taps.
+_shear_with_own_transpose = jax.custom_vjp(_shear, nondiff_argnums=(2,))
+_shear_with_own_transpose.defvjp(
+    lambda x, slope, reach: (_shear(x, slope, reach), slope),
+    lambda reach, slope, g: (_shear(g, -slope, reach), None),
+)
