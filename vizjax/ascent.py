@@ -171,9 +171,14 @@ def ascend(
         if on_step:
             on_step(count)
     pictures, final = programs.final(leaves, state.params, state.target)
-    stacked = np.stack(scores, axis=1)
-    parts = (np.asarray(x) for x in (pictures, stacked, final, baseline, state.alive))
-    return Result(*parts, recipe={})
+    return Result(
+        images=np.asarray(pictures),
+        scores=np.stack(scores, axis=1),
+        final=np.asarray(final),
+        baseline=np.asarray(baseline),
+        alive=np.asarray(state.alive),
+        recipe={},
+    )
 
 
 def _lane_step(settings: Settings, net: Any, objective: Objective, lane: State, steps: Array) -> State:

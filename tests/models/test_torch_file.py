@@ -4,7 +4,6 @@
 files are put together here, opcode by opcode, so that no PyTorch is needed.
 """
 
-import contextlib
 import io
 import os
 import pathlib
@@ -13,8 +12,8 @@ import struct
 import tempfile
 import time
 import tracemalloc
+import warnings
 import zipfile
-import zlib
 
 import numpy as np
 import pytest
@@ -104,12 +103,15 @@ def zipped(body: bytes, order: bytes = b"little", **storages: bytes) -> bytes:
     return archive({"a/data.pkl": pickled(body), "a/byteorder": order, **held, "a/version": b"3\n"})
 
 
-def legacy(body: bytes, keys: bytes | None = None, tail: bytes | None = None, **system) -> bytes:
-    system = {"protocol_version": 1001, "little_endian": True, **system}
-    listed = pickled(b"](" + text("0") + b"e") if keys is None else pickled(keys)
-    counted = struct.pack("<q", 6) + SIX.tobytes() if tail is None else tail
-    head = pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1001, 2)
-    return head + pickle.dumps(system, 2) + pickled(body) + listed + counted
+HEAD = pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1001, 2)
+
+
+def legacy(body: bytes, keys: bytes | None = None, tail: bytes | None = None, little=True) -> bytes:
+    used = text("0") in body
+    listed = b"](" + text("0") * used + b"e" if keys is None else keys
+    counted = (struct.pack("<q", 6) + SIX.tobytes()) * used if tail is None else tail
+    system = pickle.dumps({"protocol_version": 1001, "little_endian": little}, 2)
+    return HEAD + system + pickled(body) + pickled(listed) + counted
 
 
 FORMATS = {"zip": zipped, "legacy": legacy}
@@ -128,7 +130,7 @@ def load(tmp_path):
 def refused(tmp_path):
     """Checks that a file is refused in one line that names it, soon and in little memory."""
 
-    def refused(data: bytes | None, match: str = "", path: pathlib.Path | None = None) -> str:
+    def refused(data: bytes | None, match: str, path: pathlib.Path | None = None) -> None:
         path = path or tmp_path / "weights.pth"
         if data is not None:
             path.write_bytes(data)
@@ -142,7 +144,9 @@ def refused(tmp_path):
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         message = str(caught.value)
-        assert "\n" not in message and str(path) in message and "; " in message, message
+        assert message.isprintable(), message
+        assert message.startswith(f"{path}: not a PyTorch checkpoint ("), message
+        assert "; " in message, message
         assert seconds < SECONDS, f"{seconds:.1f} s: {message}"
         assert peak < BYTES + len(data or b""), f"{peak / 1e6:.0f} MB: {message}"
         return message
@@ -163,11 +167,11 @@ def test_pytorchs_own_files_load_with_every_type_and_view(kind):
     want |= {"transposed": want["tied"].T, "part": want["tied"][1:3, ::2]}
     want |= {key: six.astype(key) for key in ("int64", "int32", "int16", "int8", "uint8", "bool")}
     want |= {"scalar": np.float32(2.5), "empty": np.zeros((0, 3), np.float32)}
-    assert list(got) == list(want) and got["tied"] is got["float32"]
+    assert list(got) == list(want)
+    assert got["tied"] is got["float32"]
     for key, value in want.items():
-        assert got[key].dtype == value.dtype and got[key].flags.c_contiguous
-        np.testing.assert_array_equal(got[key], value, strict=False)
-        assert got[key].shape == value.shape
+        np.testing.assert_array_equal(got[key], np.asarray(value), strict=True)
+        assert got[key].flags.c_contiguous
 
 
 def test_the_default_models_file_loads_at_once_and_in_little_memory():
@@ -178,8 +182,9 @@ def test_the_default_models_file_loads_at_once_and_in_little_memory():
         got = read(path)
         seconds.append(time.process_time() - start)
     assert min(seconds) < 0.2
-    assert len(got) == 296 and got["_conv_stem.weight"].shape == (32, 3, 3, 3)
-    assert got["_fc.weight"].std() == pytest.approx(0.06, abs=0.03)
+    assert len(got) == 296
+    assert got["_conv_stem.weight"].shape == (32, 3, 3, 3)
+    assert all(np.isfinite(value).all() for value in got.values())
     tracemalloc.start()
     read(path)
     assert tracemalloc.get_traced_memory()[1] < 3 * os.path.getsize(path)
@@ -218,16 +223,22 @@ def test_views_at_the_edges_of_their_storage_load(load, kind):
         "nothing": tensor(6, (0, 7), (1, 1)),
     }
     got = load(FORMATS[kind](state(**entries)))
-    assert got["scalar"] == 5 and got["scalar"].shape == () and got["single"].tolist() == [[5]]
-    assert got["last"].tolist() == [3, 4, 5] and got["expanded"].tolist() == [[2, 3]] * 4
-    assert got["windows"][:, 0].tolist() == [0, 1, 2, 3] and got["nothing"].shape == (0, 7)
+    assert {key: value.tolist() for key, value in got.items()} == {
+        "scalar": 5,
+        "last": [3, 4, 5],
+        "single": [[5]],
+        "expanded": [[2, 3]] * 4,
+        "windows": [[0, 1, 2], [1, 2, 3], [2, 3, 4], [3, 4, 5]],
+        "nothing": [],
+    }
+    assert got["nothing"].shape == (0, 7)
 
 
 def test_bytes_of_a_bool_storage_become_sound_bools(load):
     where = storage("0", 4, "Bool")
     got = load(zipped(state(a=tensor(0, (4,), (1,), where)), _0=b"\0\1\2\xff"))
-    assert got["a"].tolist() == [False, True, True, True] and got["a"].dtype == bool
-    assert got["a"].view(np.uint8).max() == 1
+    assert got["a"].dtype == bool
+    assert got["a"].view(np.uint8).tolist() == [0, 1, 1, 1]
 
 
 def test_arrays_outlive_the_file_and_may_be_written_to(load, tmp_path):
@@ -240,25 +251,13 @@ def test_arrays_outlive_the_file_and_may_be_written_to(load, tmp_path):
 # --- what is refused: pickles --------------------------------------------------------------------
 
 
-def tower(height: int) -> bytes:
-    """A tuple of twice a tuple of twice …, which takes 2**height steps to hash or compare."""
-    rungs = (b"q%c0h%ch%c\x86" % (slot, slot, slot) for slot in range(height))
-    return b")" + b"".join(rungs).replace(b"0h", b"h")
-
-
 def twice(height: int) -> bytes:
-    """The same tower of allowed opcodes alone."""
+    """A tuple of twice a tuple of twice …, which takes 2**height steps to hash or compare."""
     return b")" + b"".join(b"q%ch%c\x86" % (slot, slot) for slot in range(height))
 
 
 def long4(count: int) -> bytes:
     return b"\x8b" + struct.pack("<i", count) + b"\x7f" * count
-
-
-def windows(count: int, length: int) -> bytes:
-    where, rest = storage("0", length), many(b"\x89", ORDERED)[1:]
-    one = lambda i: tensor(i, (length - count,), (1,), b"h\0")  # noqa: E731
-    return where + b"q\0" + state(**{str(i): one(i) for i in range(count)}) + rest[:0]
 
 
 LYING = b"X" + struct.pack("<I", 0xFFFFFFF0)
@@ -361,7 +360,7 @@ PICKLES = {
         "plain view",
     ),
     # bombs
-    "memo slot 2**31": (b"Nr" + struct.pack("<I", 2**31 - 1) + b"0", "POP"),
+    "memo slot 2**31": (b"Nr" + struct.pack("<I", 2**31 - 1), "something else"),
     "memo slot missing": (b"j" + struct.pack("<I", 2**31 - 1), ""),
     "tower as a key": (b"}" + twice(200) + b"Ns", "neither a string"),
     "tower as an entry": (state(a=twice(200)), "not a tensor"),
@@ -387,16 +386,11 @@ PICKLES = {
     "a longer one": (b"\x8d" + struct.pack("<Q", 2**62) + b"abc", "larger"),
     "bytes": (b"B" + struct.pack("<I", 2**31) + b"abc", "larger"),
     "a long text": (text("é" * 6_000_000), "larger"),
-    "a huge LONG4": (long4(4_000_000), "LONG4"),
+    "a huge LONG4": (long4(4_000_000), "larger|LONG4"),
     "a negative LONG4": (b"\x8b" + struct.pack("<i", -5), ""),
     "decimal digits": (b"L" + b"9" * 1_000_000 + b"L\n", ""),
-    "DUP": (b"]" + b"2a" * 100, "DUP"),
-    "windows on a storage": (
-        storage("0", 1_000_000) + b"q\0" + state(
-            **{str(i): tensor(i, (990_000,), (1,), b"h\0") for i in range(1000)}
-        ),
-        "",
-    ),
+    "DUP": (b"]" + b"2a" * 100, "opcode DUP"),
+    "POP": (b"]0", "opcode POP"),
     # what is sound but no state dict
     "nothing": (b"", "pop"),
     "a list": (b"]" + tensor() + b"a", "something else"),
@@ -428,27 +422,32 @@ def test_the_canary_would_have_told(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["CANARY"]
 
 
-def test_many_windows_on_one_storage_are_refused(refused):
+@pytest.mark.parametrize("kind", FORMATS)
+def test_many_windows_on_one_storage_are_refused(refused, kind):
     count, length = 200, 1_000_000
-    body = storage("0", length) + b"q\0" + b"0"
     where = storage("0", length)
-    views = {str(i): tensor(i, (length - count,), (1,), where) for i in range(count)}
-    refused(zipped(state(**views), _0=bytes(4 * length)), "far more room")
-    tail = struct.pack("<q", length) + bytes(4 * length)
-    refused(legacy(state(**views), tail=tail), "far more room")
-    assert body
+    body = state(**{str(i): tensor(i, (length - count,), (1,), where) for i in range(count)})
+    data = bytes(4 * length)
+    tail = struct.pack("<q", length) + data
+    refused(zipped(body, _0=data) if kind == "zip" else legacy(body, tail=tail), "far more room")
 
 
 def test_as_many_tensors_as_a_pickle_may_hold_are_soon_read(tmp_path):
     eight = sizes(*(1,) * 8)
-    rest = many(storage(), number(0), eight, eight, b"\x89N")
-    calls = b"".join(text(str(i)) + b"h\0h\1R" for i in range(48_000))
+    function = REBUILD + b"q\0"
+    arguments = many(storage(), number(0), eight, eight, b"\x89N") + b"q\1"
     path = tmp_path / "weights.pth"
-    path.write_bytes(zipped(b"}" + REBUILD + b"q\0" + rest + b"q\1" + b"R" + b"q\2" + b"}(" + calls + b"u"))
-    start = time.process_time()
-    with contextlib.suppress(InputError):
-        read(path)
-    assert time.process_time() - start < SECONDS
+
+    def seconds(count: int) -> float:
+        entries = b"".join(text(f"{i}") + b"h\0h\1R" for i in range(count))
+        path.write_bytes(zipped(state(a=function + arguments + b"R") + b"(" + entries + b"u"))
+        start = time.process_time()
+        assert len(read(path)) == count + 1
+        return time.process_time() - start
+
+    assert seconds(30_000) < SECONDS
+    with pytest.raises(InputError, match="far larger"):
+        seconds(80_000)
 
 
 # --- what is refused: files ----------------------------------------------------------------------
@@ -458,7 +457,8 @@ PARTS = {"a/data.pkl": pickled(GOOD), "a/data/0": SIX.tobytes()}
 
 
 def patched(data: bytes, old: bytes, new: bytes) -> bytes:
-    assert old in data and len(old) == len(new)
+    assert old in data
+    assert len(old) == len(new)
     return data.replace(old, new)
 
 
@@ -470,7 +470,8 @@ def in_directory(field: int, value: bytes, data: bytes = archive(PARTS)) -> byte
 
 def repeated() -> bytes:
     out = io.BytesIO()
-    with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(out, "w") as file:
+    with warnings.catch_warnings(), zipfile.ZipFile(out, "w") as file:
+        warnings.simplefilter("ignore")
         for key, data in [*PARTS.items(), ("a/data/0", bytes(24))]:
             file.writestr(key, data)
     return out.getvalue()
@@ -502,14 +503,14 @@ FILES = {
     "zeros": (lambda: bytes(100_000), "begin"),
     "plain pickle": (lambda: pickled(GOOD), "begin"),
     "code in a plain pickle": (lambda: pickled(PICKLES["posix.system"][0]), "begin"),
-    "magic alone": (lambda: legacy(GOOD)[:15], "begin"),
+    "magic alone": (lambda: HEAD[:15], "begin"),
     "another version": (lambda: patched(legacy(GOOD), b"M\xe9\x03", b"M\xea\x03"), "begin"),
-    "big-endian, legacy": (lambda: legacy(GOOD, little_endian=False), "big-endian"),
+    "big-endian, legacy": (lambda: legacy(GOOD, little=False), "big-endian"),
     "big-endian, zip": (lambda: zipped(GOOD, b"big"), "big-endian"),
     "order unknown": (lambda: zipped(GOOD, b"little little little"), "big-endian"),
-    "system no dict": (lambda: legacy(GOOD).replace(b"}q\0(", b"]q\0(", 1), ""),
+    "system no dict": (lambda: HEAD + pickled(b"]") + legacy(GOOD)[len(HEAD) :], "indices"),
     "code in system": (
-        lambda: legacy(GOOD)[:21] + pickled(PICKLES["posix.system"][0]) + legacy(GOOD)[21:],
+        lambda: HEAD + pickled(PICKLES["posix.system"][0]) + legacy(GOOD)[len(HEAD) :],
         "posix.system",
     ),
     "code in keys": (lambda: legacy(GOOD, PICKLES["posix.system"][0]), "posix.system"),
@@ -590,7 +591,7 @@ def test_a_file_cut_short_anywhere_is_refused(tmp_path, kind):
     path = tmp_path / "weights.pth"
     for length in [*range(0, len(REAL[kind]), 17), len(REAL[kind]) - 1]:
         path.write_bytes(REAL[kind][:length])
-        with pytest.raises(InputError, match="weights.pth"):
+        with pytest.raises(InputError, match=r"weights\.pth: not"):
             read(path)
 
 
@@ -604,14 +605,13 @@ def test_a_larger_file_cut_short_at_every_4_kib_is_refused(tmp_path, kind):
     assert read(path)["a"].shape == (30_000,)
     for length in range(0, len(file), 4096):
         path.write_bytes(file[:length])
-        with pytest.raises(InputError, match="weights.pth"):
+        with pytest.raises(InputError, match=r"weights\.pth: not"):
             read(path)
 
 
 def test_what_is_no_file_is_refused(refused, tmp_path):
     refused(None, "No such file", tmp_path / "missing.pth")
     refused(None, "directory", tmp_path)
-    refused(None, "directory", tmp_path / "missing" / "weights.pth") if False else None
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
         refused(None, "device", tmp_path / "pipe")
@@ -630,12 +630,12 @@ def test_a_file_one_may_not_read_is_refused(refused, tmp_path):
 def test_a_file_name_of_several_lines_stays_on_one(tmp_path):
     with pytest.raises(InputError) as caught:
         read(tmp_path / "a\nb\x1b.pth")
-    assert "a?b?.pth" in str(caught.value) and "\n" not in str(caught.value)
+    assert "a?b?.pth" in str(caught.value)
+    assert str(caught.value).isprintable()
 
 
 # --- any bytes at all ----------------------------------------------------------------------------
 
-SEEDS = {kind: (GOOD, make) for kind, make in FORMATS.items()}
 BODIES = [
     GOOD,
     state(state_dict=state(a=tensor(), b=tensor(1, (2,), (3,))), epoch=number(2**40)),
@@ -677,7 +677,7 @@ def wrapped(bodies):
 
 ANY_FILE = st.one_of(
     st.binary(max_size=300),
-    st.builds(lambda head, rest: head + rest, st.sampled_from([legacy(b"")[:21], b"PK\3\4"]), st.binary()),
+    st.builds(lambda head, rest: head + rest, st.sampled_from([HEAD, b"PK\3\4"]), st.binary()),
     edited([*REAL.values(), zipped(GOOD), legacy(GOOD)]),
     wrapped(edited(BODIES)),
     wrapped(st.lists(st.sampled_from(FRAGMENTS), max_size=40).map(b"".join)),
@@ -685,19 +685,26 @@ ANY_FILE = st.one_of(
 FUZZ = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
 
 
+def outcome(path: pathlib.Path) -> dict[str, np.ndarray] | InputError:
+    try:
+        return read(path)
+    except InputError as error:
+        return error
+
+
 def check_any_file(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "weights.pth")
         path.write_bytes(data)
         start = time.process_time()
-        try:
-            got = read(path)
-        except InputError as error:
-            assert str(path) in str(error) and "\n" not in str(error)
-        else:
-            assert all(type(k) is str and type(v) is np.ndarray for k, v in got.items())
+        got = outcome(path)
         assert time.process_time() - start < SECONDS
         assert os.listdir(folder) == ["weights.pth"]
+    if isinstance(got, InputError):
+        assert str(got).startswith(f"{path}: not a PyTorch checkpoint (")
+        assert str(got).isprintable()
+    else:
+        assert all(type(k) is str and type(v) is np.ndarray for k, v in got.items())
 
 
 @settings(max_examples=300, **FUZZ)

@@ -23,13 +23,13 @@ class Progress(NamedTuple):
 
     Attributes:
         layer: what is being rendered.
-        done: units times facets that are finished, those of earlier runs included.
-        total: of them.
-        now: finished, and under way in fractions, in this run.
+        before: units times facets that earlier runs had finished.
+        total: units times facets.
+        now: rendered in this run, in fractions for those under way.
     """
 
     layer: str
-    done: int
+    before: int
     total: int
     now: float
 
@@ -95,9 +95,9 @@ def build(
     plan = Shard(str(out), "", "", (), size, steps, about["width"], seed)
     shards = list(_open_shards(plan, chosen, kinds))
     total = sum(map(len, chosen.values())) * len(kinds)
-    done = total - sum(len(shard.units) for shard in shards)
+    before = total - sum(len(shard.units) for shard in shards)
     try:
-        _render_all(net, shards, executor, on_progress, done, total)
+        _render_all(net, shards, executor, on_progress, before, total)
     finally:
         _write_page(out)
     return open_atlas(out)
@@ -160,14 +160,14 @@ def _render_all(
     shards: list[Shard],
     executor: Executor | None,
     on_progress: Callable | None,
-    done: int,
+    before: int,
     total: int,
 ) -> None:
     finished = 0
 
     def report(shard: Shard, under_way: float) -> None:
         if on_progress:
-            on_progress(Progress(shard.layer, done + finished, total, finished + under_way))
+            on_progress(Progress(shard.layer, before, total, finished + under_way))
 
     if executor is None:
         for shard in shards:

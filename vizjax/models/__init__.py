@@ -6,13 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 from flax import nnx
 
 from vizjax.errors import InputError, unknown
 from vizjax.models import torch_file
 from vizjax.models.efficientnet_lite import EfficientNetLite
-from vizjax.models.weights import Table, convert
+from vizjax.models.weights import Table, convert, random
 
 
 class Model(NamedTuple):
@@ -84,17 +83,15 @@ def load(name: str, weights: str | os.PathLike | None = None) -> Any:
     if name not in MODELS:
         raise unknown("model", name, MODELS)
     model = MODELS[name]
+    blank = nnx.eval_shape(lambda: model.build(rngs=nnx.Rngs(0)))
     if weights == "random":
-        net = jax.jit(lambda: model.build(rngs=nnx.Rngs(0)))()
+        net = random(blank)
     else:
-        net = _converted(model, model.source() if weights is None else Path(weights))
+        path = model.source() if weights is None else Path(weights)
+        if path.suffix not in (".pth", ".pt"):
+            raise InputError(
+                f"{path}: weights are a .pth or .pt file, 'random', or left out for the model's own"
+            )
+        net = convert(blank, torch_file.read(path), model.table, str(path))
     net.name = name
     return net
-
-
-def _converted(model: Model, path: Path) -> Any:
-    if path.suffix not in (".pth", ".pt"):
-        raise InputError(f"{path}: weights are a .pth or .pt file, 'random', or left out for the model's own")
-    arrays = torch_file.read(path)
-    blank = nnx.eval_shape(lambda: model.build(rngs=nnx.Rngs(0)))
-    return convert(blank, arrays, model.table, str(path))

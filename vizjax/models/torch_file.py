@@ -1,8 +1,8 @@
 """Reads PyTorch checkpoints without PyTorch, and without running anything that a file holds.
 
-``pickle.Unpickler`` is not used: even with a closed ``find_class`` a file can hang it (hashes of
-nested shared tuples, memo slots by the billion) or alter what it is given (BUILD). The opcodes
-that ``torch.save`` writes are interpreted here; all other opcodes and names are refused.
+``pickle.Unpickler`` is not used: even with a closed ``find_class`` a file can hang it (hashes of nested
+shared tuples, memo slots by the billion) or alter what it is given (BUILD). The opcodes that
+``torch.save`` writes are interpreted here; all other opcodes and names are refused.
 """
 
 import io
@@ -74,19 +74,11 @@ def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *rest: Any) -> _T
 
 _BFLOAT16 = np.dtype([("bfloat16", "<u2")])  # numpy has no such type
 _DTYPES: dict[str, Any] = {
-    "Double": "<f8",
-    "Float": "<f4",
-    "Half": "<f2",
-    "BFloat16": _BFLOAT16,
-    "Bool": "?",
-    "Long": "<i8",
-    "Int": "<i4",
-    "Short": "<i2",
-    "Char": "i1",
-    "Byte": "u1",
-}
+    "Double": "<f8", "Float": "<f4", "Half": "<f2", "BFloat16": _BFLOAT16, "Bool": "?",
+    "Long": "<i8", "Int": "<i4", "Short": "<i2", "Char": "i1", "Byte": "u1",
+}  # fmt: skip
 _GLOBALS: dict[str, Any] = {
-    "collections OrderedDict": dict,
+    "collections OrderedDict": lambda: _update({}),  # never of arguments, whose keys none would check
     "torch._utils _rebuild_tensor_v2": _tensor,
     "torch._utils _rebuild_parameter": lambda data, *_: data,
     "torch Size": _naturals,
@@ -136,6 +128,7 @@ class _Stream:
         return self.file.read(count)
 
     def readline(self) -> bytes:
+        self.left -= _COST_OF_A_READ
         return self.file.readline(256)
 
     def __getattr__(self, name: str) -> Any:
@@ -154,6 +147,7 @@ def _storage(identifier: Any, storages: dict[str, _Storage]) -> _Storage:
 def _unpickle(stream: Any, storages: dict[str, _Storage]) -> Any:
     """The dicts, lists, tuples, scalars and tensors of a pickle, their storages noted."""
     stack, marks, memo = list[Any](), list[int](), dict[int, Any]()
+    argument: Any
     for opcode, argument, _ in pickletools.genops(stream):
         match opcode.name:
             case name if name in _STEPS:
@@ -173,8 +167,8 @@ def _unpickle(stream: Any, storages: dict[str, _Storage]) -> Any:
             case "BINPERSID":
                 stack.append(_storage(stack.pop(), storages))
             case name if name not in ("PROTO", "STOP"):
-                what = argument.replace(" ", ".") if name == "GLOBAL" else "opcode"
-                raise _Refusal(f"pickle {name.lower()} {what} is not allowed")
+                what = "global " + argument.replace(" ", ".") if name == "GLOBAL" else f"opcode {name}"
+                raise _Refusal(f"pickle {what} is not allowed")
     return stack.pop()
 
 
@@ -207,8 +201,7 @@ def _zipped(file: IO[bytes]) -> tuple[Any, Callable[[_Storage], bytes]]:
     # zipfile makes of each entry an object of many times its bytes: hence the low limit.
     stream: Any = _Stream(file, 2 << 20)
     archive = zipfile.ZipFile(stream)
-    stream.left = math.inf
-    members = archive.infolist()
+    members, stream.left = archive.infolist(), math.inf
     if any(member.compress_type or member.compress_size != member.file_size for member in members):
         raise _Refusal("its archive is compressed")
     taken = sum(30 + len(member.filename) + member.file_size for member in members)
@@ -232,8 +225,7 @@ def _array(tensor: _Tensor, data: bytes) -> np.ndarray:
         return np.array(view.view(np.uint8) != 0, order="C")
     if dtype != _BFLOAT16:
         return view.copy()
-    # A bfloat16 is the upper half of a float32.
-    bits = np.left_shift(view["bfloat16"], 16, dtype=np.uint32, order="C")
+    bits = np.left_shift(view["bfloat16"], 16, dtype=np.uint32, order="C")  # a float32's upper half
     return np.asarray(bits).view(np.float32)
 
 

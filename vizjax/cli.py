@@ -1,0 +1,291 @@
+"""The command line: atlas, render, layers, view, export."""
+
+import dataclasses
+import json
+import os
+import re
+import signal
+import sys
+import webbrowser
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax
+import numpy as np
+import platformdirs
+import tyro
+from rich.console import Console
+from rich.table import Table
+from tyro.conf import FlagCreatePairsOff, Positional, arg
+
+import vizjax as vz
+from vizjax.atlas.building import Progress
+from vizjax.errors import InputError, unknown
+from vizjax.models import DEFAULT, MODELS
+from vizjax.progress import Reporter
+
+PRESETS = {"standard": 128, "lucid": 512}
+"""Steps of the presets of ``vizjax render``: otherwise both are Lucid's settings."""
+
+Weights = Annotated[
+    str | None, arg(metavar="FILE|random", help="a .pth file, or 'random'; else the model's own")
+]
+Units = Annotated[str | None, arg(metavar="A:B[:STEP]", help="channels, such as 0:40, 3 or 1,5,9; else all")]
+
+
+@dataclasses.dataclass
+class Output:
+    """How a verb answers."""
+
+    json: Annotated[bool, arg(help="answer as JSON on standard output")] = False
+    debug: Annotated[bool, arg(help="show the traceback of an error")] = False
+
+    def tell(self, text: str, answer: dict[str, Any]) -> None:
+        """Prints the answer for people, or for programs."""
+        print(json.dumps(answer) if self.json else text)
+
+
+Answer = Annotated[Output, arg(name="")]
+
+
+def atlas(
+    model: Positional[str] = DEFAULT,
+    *,
+    layer: Annotated[tuple[str, ...], arg(metavar="L …", help="layers; else the model's own choice")] = (),
+    units: Units = None,
+    facets: Annotated[tuple[str, ...], arg(metavar="F …", help="positive, negative, diverse[N]")] = (
+        "positive",
+    ),
+    size: Annotated[int, arg(metavar="PX", help="side of the pictures")] = 128,
+    steps: Annotated[int, arg(metavar="N", help="of optimization")] = 128,
+    batch: Annotated[int | None, arg(metavar="W", help="jobs side by side; else chosen and kept")] = None,
+    seed: Annotated[int, arg(metavar="S", help="what all randomness comes from")] = 0,
+    weights: Weights = None,
+    out: Annotated[Path, arg(metavar="DIR", help="the atlas's folder")] = Path("atlas"),
+    output: Answer = Output(),
+) -> None:
+    """Render every unit of layers into a folder to browse; the same command continues it.
+
+    For example:
+
+    * vizjax atlas
+    * vizjax atlas efficientnet_lite0 --layer blocks.10 head --units 0:64
+    * vizjax atlas --facets positive negative diverse --out my-atlas
+    """
+    net = vz.load(model, weights)
+    layers = list(layer or [MODELS[model].layer])
+    with Reporter(f"{model}, {', '.join(layers)}: {size} px, {steps} steps, into {out}") as reporter:
+        built = vz.atlas.build(
+            net, layers, out, units=parse_units(units), facets=facets, size=size, steps=steps,
+            batch=batch, seed=seed, on_progress=reporter.report,
+        )  # fmt: skip
+    rows = [row for row in built.table() if row["layer"] in layers]
+    odd = [f"{r['layer']}/{r['unit']} {r['facet']} {r['status']}" for r in rows if r["status"] != "ok"]
+    page = (out / "index.html").resolve()
+    note = f"{len(odd)} of {len(rows)} did not come alive: {', '.join(odd[:8])}\n" if odd else ""
+    output.tell(f"{note}{page}", {"page": str(page), "pictures": len(rows), "not_ok": odd})
+
+
+def render(
+    model: Positional[str],
+    layer: Positional[str],
+    units: Annotated[Positional[tuple[int, ...]], arg(metavar="UNIT …", help="channel numbers")],
+    *,
+    preset: Annotated[str, arg(metavar="NAME", help="standard (128 steps) or lucid (512)")] = "standard",
+    starts: Annotated[int, arg(metavar="N", help="pictures of each unit from other random starts")] = 1,
+    size: Annotated[int, arg(metavar="PX", help="side of the pictures")] = 128,
+    steps: Annotated[int | None, arg(metavar="N", help="of optimization; else the preset's")] = None,
+    seed: Annotated[int, arg(metavar="S", help="what all randomness comes from")] = 0,
+    weights: Weights = None,
+    out: Annotated[Path | None, arg(metavar="FILE", help="a .png; else named after layer and units")] = None,
+    output: Answer = Output(),
+) -> None:
+    """Render some units of a layer into one PNG that carries its recipe.
+
+    For example:
+
+    * vizjax render efficientnet_lite0 blocks.4 7
+    * vizjax render efficientnet_lite0 logits 285 --starts 4 --size 224 --out cat.png
+    """
+    if preset not in PRESETS:
+        raise unknown("preset", preset, PRESETS)
+    target = out or Path(f"{layer}-{'-'.join(map(str, units))}.png".replace("/", "_"))
+    if target.suffix.lower() != ".png":
+        raise InputError(f"{target}: results are saved as PNG, which keeps every value; name it .png")
+    net = vz.load(model, weights)
+    facts = vz.layers(net)
+    if layer not in facts:
+        raise unknown("layer", layer, facts, f"`vizjax layers {model}` lists them")
+    channels = facts[layer].channels
+    if not units or not all(0 <= unit < channels for unit in units):
+        raise InputError(f"units of layer {layer!r} are 0 ... {channels - 1}, one or more, not {list(units)}")
+    draw = vz.renderer(
+        lambda acts, unit: vz.objectives.channel(acts[layer], unit),
+        image=vz.images.fourier(size), steps=PRESETS[preset] if steps is None else steps, starts=starts,
+    )  # fmt: skip
+    with Reporter(f"{model}, {layer}: {len(units)} units, {size} px, {draw.steps} steps") as reporter:
+        total, now = len(units) * starts, 0.0
+
+        def on_step(count: int) -> None:
+            nonlocal now
+            now += count / draw.steps
+            reporter.report(Progress(layer, 0, total, now))
+
+        result = draw(net, np.array(units), key=jax.random.key(seed), on_step=on_step)
+    about = {
+        "layer": layer,
+        "units": list(units),
+        "seed": seed,
+        "size": size,
+        "objective": "mean activation of the channel",
+    }
+    vz.save(result._replace(recipe=result.recipe | about), target)
+    output.tell(str(target), {"file": str(target), "units": list(units), "final": result.final.tolist()})
+
+
+def layers(model: Positional[str] = DEFAULT, *, weights: Weights = None, output: Answer = Output()) -> None:
+    """List the layers of a model: shape, channels, stride and receptive field in pixels.
+
+    For example:
+
+    * vizjax layers efficientnet_lite0
+    * vizjax layers efficientnet_lite0 --weights mine.pth --json
+    """
+    found = vz.layers(vz.load(model, weights))
+    if output.json:
+        print(json.dumps({name: fact._asdict() for name, fact in found.items()}))
+        return
+    table = Table("layer", "shape", "channels", "stride", "receptive field", box=None)
+    for name, fact in found.items():
+        cells = (fact.channels, fact.stride or "all", fact.receptive_field or "all")
+        table.add_row(name, " × ".join(map(str, fact.shape)), *map(str, cells))
+    Console(width=None if sys.stdout.isatty() else 100).print(table)
+
+
+def view(folder: Positional[Path] = Path("atlas"), *, output: Answer = Output()) -> None:
+    """Open an atlas in the browser, and print where its page is.
+
+    For example:
+
+    * vizjax view atlas
+    """
+    page = (vz.atlas.open(folder).path / "index.html").resolve()
+    if not page.is_file():
+        raise InputError(
+            f"{page} is not there; run the `vizjax atlas` command of this atlas again to write it"
+        )
+    opened = not output.json and webbrowser.open(page.as_uri())
+    output.tell(str(page), {"page": str(page), "opened": bool(opened)})
+
+
+def export(
+    folder: Positional[Path],
+    *,
+    layer: Annotated[str, arg(metavar="L", help="a layer of the atlas")],
+    units: Units = None,
+    out: Annotated[Path, arg(metavar="FOLDER", help="where the PNG files go")],
+    output: Answer = Output(),
+) -> None:
+    """Write single pictures of an atlas as PNG files with their recipe inside.
+
+    For example:
+
+    * vizjax export atlas --layer blocks.4 --units 0:8 --out pictures
+    """
+    opened = vz.atlas.open(folder)
+    chosen = parse_units(units)
+    if isinstance(chosen, slice):
+        chosen = opened[layer].units[chosen].tolist()
+    paths = opened.export(layer, chosen, out)
+    output.tell(f"{len(paths)} pictures in {out}", {"files": list(map(str, paths))})
+
+
+def parse_units(text: str | None) -> Sequence[int] | slice | None:
+    """Channel numbers from text.
+
+    Args:
+        text: ``"A:B[:STEP]"`` as in Python, a number, or several of them with commas; None for all.
+
+    Returns:
+        The numbers; a slice where an end is left open; None for all.
+
+    Raises:
+        InputError: at any other text.
+
+    Example:
+        >>> parse_units("0:6:2"), parse_units("5,7:9"), parse_units("3:")
+        ([0, 2, 4], [5, 7, 8], slice(3, None, 1))
+    """
+    if text is None:
+        return None
+    parts = text.split(",")
+    numbers: list[int] = []
+    for part in parts:
+        match = re.fullmatch(r"(\d+)|(\d*):(\d*)(?::([1-9]\d*))?", part.strip())
+        if not match:
+            raise InputError(f"units are A:B[:STEP], a number, or several with commas, not {text!r}; try 0:8")
+        number, first, last, step = match.groups()
+        if number:
+            numbers.append(int(number))
+        elif last:
+            numbers += range(int(first or 0), int(last), int(step or 1))
+        elif len(parts) == 1:
+            return slice(int(first or 0), None, int(step or 1))
+        else:
+            raise InputError(f"units {text!r}: a range without an end must stand alone; write both ends")
+    if not numbers:
+        raise InputError(f"units {text!r} are none at all: A:B runs from A up to B - 1; try 0:8")
+    return numbers
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end, by SIGTERM."""
+
+
+def _terminate(*_: object) -> None:
+    raise Terminated
+
+
+def _use_cache() -> None:
+    """Keeps compiled programs in the user's cache folder, so that the next run starts at once."""
+    folder = os.environ.get("JAX_COMPILATION_CACHE_DIR") or platformdirs.user_cache_path("vizjax") / "xla"
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command.
+
+    Args:
+        arguments: of the command line, without the program's name; by default the process's own.
+
+    Returns:
+        The exit status: 0; 2 after a mistake; 130 or 143 after an interruption.
+
+    Example:
+        >>> main(["layers", "nonesuch"])
+        2
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    verbs: dict[str, Any] = {v.__name__: v for v in (atlas, render, layers, view, export)}
+    about = "Pictures of what a vision network has learned."
+    signal.signal(signal.SIGTERM, _terminate)
+    _use_cache()
+    try:
+        tyro.extras.subcommand_cli_from_dict(
+            verbs,
+            prog="vizjax",
+            description=vz.__doc__.splitlines()[0],
+            args=words,
+            config=(FlagCreatePairsOff,),
+        )
+    except (InputError, KeyboardInterrupt) as stop:
+        if "--debug" in words:
+            raise
+        if isinstance(stop, InputError):
+            print(f"vizjax: {stop}", file=sys.stderr)
+            return 2
+        print("vizjax: stopped; what is finished is kept, and the same command continues", file=sys.stderr)
+        return 143 if isinstance(stop, Terminated) else 130
+    return 0
