@@ -135,7 +135,7 @@ def init_program(settings: Settings) -> Callable:
     """
 
     @jax.jit
-    def init(keys: Array, targets: Any, start: Array | None) -> State:
+    def init(keys: Array, targets: Any, start: Array | np.ndarray | None) -> State:
         lanes = keys.shape[0]
         params = jax.vmap(lambda key: settings.image.init(named_key(key, "init"), start))(keys)
         still = jnp.zeros(lanes, bool)
@@ -199,12 +199,15 @@ def _lane_step(settings: Settings, net: Any, objective: Objective, lane: State, 
 
         return -jnp.mean(jax.vmap(view)(jax.random.split(key, settings.samples)))
 
+    def value_fn(params: Any, image_gradient: Any = None) -> Array:  # Optax hands on what it was given
+        return loss(settings.image.decode(params))
+
     picture, pull_back = jax.vjp(settings.image.decode, lane.params)
     value, slope = jax.value_and_grad(loss)(picture)
     (grad,) = pull_back(slope)
     updates, optimizer_state = settings.optimizer.update(
         grad, lane.optimizer_state, lane.params, value=value, grad=grad, image_gradient=slope,
-        value_fn=lambda params: loss(settings.image.decode(params)),
+        value_fn=value_fn,
     )  # fmt: skip
     params = optax.apply_updates(lane.params, updates)
     alive = lane.alive | ((lane.step >= WARM_UP) & jnp.any(slope != 0))

@@ -54,7 +54,7 @@ def pixels(size: Size, n: int = 1, channels: int = 3, sd: float = 0.01) -> Param
     """
     shape = _shape(size, n, channels)
 
-    def init(key: Key[Array, ""], start: Array | None = None) -> Array:
+    def init(key: Key[Array, ""], start: Array | np.ndarray | None = None) -> Array:
         if start is not None:
             return _start(start, shape)
         return 0.5 + sd * jax.random.normal(key, shape)
@@ -98,7 +98,7 @@ def fourier(
     scale = (math.sqrt(w * h) / np.maximum(f, 1 / max(w, h)) ** decay / 4).astype(np.float32)
     spectrum = (n, channels, *f.shape, 2)
 
-    def init(key: Key[Array, ""], start: Array | None = None) -> Array:
+    def init(key: Key[Array, ""], start: Array | np.ndarray | None = None) -> Array:
         if start is None:
             return sd * jax.random.normal(key, spectrum)
         waves = jnp.fft.rfft2(jnp.moveaxis(_unsquashed(_start(start, shape), matrix), -1, 1))
@@ -149,7 +149,7 @@ def pyramid(
     def grown(level: Array) -> Array:
         return jax.image.resize(level, shape, "linear")
 
-    def init(key: Key[Array, ""], start: Array | None = None) -> tuple[Array, ...]:
+    def init(key: Key[Array, ""], start: Array | np.ndarray | None = None) -> tuple[Array, ...]:
         if start is None:
             keys = jax.random.split(key, levels)
             return tuple(sd * jax.random.normal(k, s) for k, s in zip(keys, shapes, strict=True))
@@ -188,7 +188,7 @@ def _matrix(color: Matrix | str | None, channels: int) -> Matrix | None:
     return matrix
 
 
-def _start(start: Array, shape: tuple[int, int, int, int]) -> Array:
+def _start(start: Array | np.ndarray, shape: tuple[int, int, int, int]) -> Array:
     if start.shape not in (shape, shape[1:]):
         raise InputError(
             f"a start must have the pictures' shape {shape[1:]} (or {shape}), not {start.shape}; resize it"

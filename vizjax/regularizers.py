@@ -61,7 +61,7 @@ def alpha_norm(x: Pictures, alpha: float = 6.0, center: float = 0.5) -> Scalar:
         >>> alpha_norm(jnp.full((1, 1, 1, 2), 2.5)).item()
         128.0
     """
-    return _total(jnp.abs(x - center) ** alpha, x)
+    return _total(_distance(x, center) ** alpha, x)
 
 
 def l1(x: Pictures, center: float = 0.5) -> Scalar:
@@ -78,7 +78,7 @@ def l1(x: Pictures, center: float = 0.5) -> Scalar:
         >>> l1(jnp.zeros((2, 2, 2, 1))).item()
         2.0
     """
-    return _total(jnp.abs(x - center), x)
+    return _total(_distance(x, center), x)
 
 
 def l2(x: Pictures, center: float = 0.5) -> Scalar:
@@ -151,6 +151,11 @@ def boundary(x: Pictures, width: int = 5, center: float = 0.5) -> Scalar:
         )
     inner = jnp.pad(jnp.zeros((h - 2 * width, w - 2 * width)), width, constant_values=1.0)
     return _total(jnp.square(x - center) * inner[..., None], x)
+
+
+def _distance(x: Array, center: float) -> Array:
+    # The slope of jnp.abs at 0 is 1, which would push grey pixels.
+    return jnp.where(x == center, 0, jnp.abs(x - center))
 
 
 def _total(values: Array, x: Array) -> Scalar:

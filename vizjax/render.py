@@ -34,7 +34,7 @@ class Renderer:
 
     def __call__(
         self, net: Any, targets: Any = None, *, key: Array | None = None, ids: Any = None,
-        start: Array | None = None, on_step: Callable[[int], object] | None = None,
+        start: Array | np.ndarray | None = None, on_step: Callable[[int], object] | None = None,
     ) -> Result:  # fmt: skip
         """Renders a picture, or a group of n, for every target.
 
@@ -136,7 +136,7 @@ def render(
     *,
     key: Array | None = None,
     ids: Any = None,
-    start: Array | None = None,
+    start: Array | np.ndarray | None = None,
     **settings: Any,
 ) -> Result:
     """Pictures for which an objective is large: `renderer` and its call in one line.
@@ -172,7 +172,7 @@ def render(
 
 def init(
     renderer: Renderer, targets: Any = None, *, key: Array | None = None, ids: Any = None,
-    start: Array | None = None,
+    start: Array | np.ndarray | None = None,
 ) -> State:  # fmt: skip
     """The state before the first step, one lane a job.
 

@@ -17,6 +17,7 @@ from vizjax.factory import factory
 from vizjax.warps import resampled, sheared
 
 Picture = Float[Array, "h w c"]
+Resized = Float[Array, "h2 w2 c"]
 Transform = Callable[[Array, Array, Array | float], Array]
 """``(key, picture h w c, progress in [0, 1] through the run) -> picture``."""
 
@@ -37,7 +38,7 @@ def compose(*transforms: Transform) -> Transform:
         (32, 32, 3)
     """
 
-    def transform(key: Key[Array, ""], picture: Picture, progress: Array | float) -> Picture:
+    def transform(key: Key[Array, ""], picture: Picture, progress: Array | float) -> Resized:
         for i, part in enumerate(transforms):
             picture = part(jax.random.fold_in(key, i), picture, progress)
         return picture
@@ -87,7 +88,7 @@ def pad(pixels: int, fill: float = 0.5) -> Transform:
     if pixels < 0:
         raise InputError(f"padding must be 0 pixels or more, not {pixels}; jitter and crop make smaller")
 
-    def transform(key: Key[Array, ""], picture: Picture, progress: Array | float) -> Picture:
+    def transform(key: Key[Array, ""], picture: Picture, progress: Array | float) -> Resized:
         return jnp.pad(picture, ((pixels, pixels), (pixels, pixels), (0, 0)), constant_values=fill)
 
     return transform
@@ -113,7 +114,7 @@ def jitter(pixels: int) -> Transform:
     if pixels < 0:
         raise InputError(f"jitter must be 0 pixels or more, not {pixels}")
 
-    def transform(key: Key[Array, ""], picture: Picture, progress: Array | float) -> Picture:
+    def transform(key: Key[Array, ""], picture: Picture, progress: Array | float) -> Resized:
         h, w = picture.shape[0] - pixels, picture.shape[1] - pixels
         if min(h, w) < 1:
             raise InputError(
@@ -217,7 +218,7 @@ def crop(
     """
     out = size if isinstance(size, tuple) else (size, size)
 
-    def transform(key: Key[Array, ""], picture: Picture, progress: Array | float) -> Picture:
+    def transform(key: Key[Array, ""], picture: Picture, progress: Array | float) -> Resized:
         side_key, center_key = jax.random.split(key)
         mean = side[0] + (side[1] - side[0]) * progress
         share = jnp.clip(mean + side_sd * jax.random.normal(side_key), 0.02, 1.0)

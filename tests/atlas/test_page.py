@@ -526,6 +526,16 @@ def test_permalinks_and_history(visit: Any, atlas: Path) -> None:
     assert tab.locator("#title").inner_text() == "a/b%c"
 
 
+def test_links_from_zoom_to_zoom(visit: Any, atlas: Path) -> None:
+    tab = visit(atlas, "#blocks.4/17")
+    for link, key in (("#stem/3", key_for(3)), ("#blocks.4/9", key_for(9)), ("#stem/4", key_for(4))):
+        tab.evaluate("(link) => { location.hash = link; }", link)
+        wait(tab, f"document.querySelector('#unit').textContent === 'Unit {link[-1]}'")
+        assert zoom_key(tab) == key
+        assert address(tab) == link
+        assert tab.locator("#zoom").is_visible()
+
+
 def test_a_link_wins_over_the_filter(visit: Any, atlas: Path) -> None:
     tab = visit(atlas, "#blocks.4")
     tab.locator("#status").select_option("dead")

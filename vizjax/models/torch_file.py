@@ -13,7 +13,7 @@ import stat
 import struct
 import zipfile
 from collections.abc import Callable
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,6 @@ WRAPPERS = ("state_dict", "model", "model_state_dict", "weights")
 
 # Far above any real network (some 40 opcodes a tensor), low enough for a second of work.
 _MAX_PICKLE, _COST_OF_A_READ = 8 << 20, 16
-_ROOM_BEYOND_FILE = 32 << 20  # for a few expanded or overlapping tensors
 
 _LEGACY_HEAD = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03."
 _SAVE = "save a plain state_dict with torch.save(model.state_dict(), path)"
@@ -118,7 +117,7 @@ _STEPS: dict[str, tuple[int, bool, Callable[..., Any]]] = {
 class _Stream:
     """A file of which only so much may be asked: a length in a file is a claim, not a fact."""
 
-    def __init__(self, file: IO[bytes], limit: float = _MAX_PICKLE) -> None:
+    def __init__(self, file: io.BufferedIOBase, limit: float = _MAX_PICKLE) -> None:
         self.file, self.left = file, limit
 
     def read(self, count: int = -1) -> bytes:
@@ -172,7 +171,7 @@ def _unpickle(stream: Any, storages: dict[str, _Storage]) -> Any:
     return stack.pop()
 
 
-def _legacy(file: IO[bytes]) -> tuple[Any, Callable[[_Storage], bytes]]:
+def _legacy(file: io.BufferedIOBase) -> tuple[Any, Callable[[_Storage], bytes]]:
     stream, storages = _Stream(file), dict[str, _Storage]()
     system, saved, keys = (_unpickle(stream, storages) for _ in range(3))
     if system["little_endian"] is not True:
@@ -197,7 +196,7 @@ def _legacy(file: IO[bytes]) -> tuple[Any, Callable[[_Storage], bytes]]:
     return saved, fetch
 
 
-def _zipped(file: IO[bytes]) -> tuple[Any, Callable[[_Storage], bytes]]:
+def _zipped(file: io.BufferedIOBase) -> tuple[Any, Callable[[_Storage], bytes]]:
     # zipfile makes of each entry an object of many times its bytes: hence the low limit.
     stream: Any = _Stream(file, 2 << 20)
     archive = zipfile.ZipFile(stream)
@@ -284,16 +283,17 @@ def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     try:
         # Asked before it is opened: opening a pipe or a device may wait for ever.
         if not stat.S_ISREG(os.stat(os.fspath(path)).st_mode):
-            raise OSError("it is a directory or a device, not a file")
+            raise ValueError("it is a directory or a device, not a file")
         with open(path, "rb") as file:
             head = file.read(len(_LEGACY_HEAD))
             if head != _LEGACY_HEAD and head[:4] != b"PK\3\4":
                 raise ValueError("it does not begin as such files do")
             saved, fetch = _zipped(file) if head[:2] == b"PK" else _legacy(file)
-            room = os.fstat(file.fileno()).st_size + _ROOM_BEYOND_FILE
+            room = os.fstat(file.fileno()).st_size + (32 << 20)  # for a few expanded tensors
             return _arrays(_state_dict(saved), fetch, room)
     except _Refusal as refusal:
         rule, remedy = str(refusal), _SAVE
     except Exception as error:  # a damaged file breaks pickletools, zipfile and numpy in many ways
-        rule, remedy = f"cannot be read: {getattr(error, 'strerror', None) or error}", _AGAIN
+        told = error if isinstance(error, ValueError) else getattr(error, "strerror", None) or repr(error)
+        rule, remedy = f"cannot be read: {told}", _AGAIN
     raise InputError(f"{_short(path)}: not a PyTorch checkpoint ({_short(rule)}); {remedy}")

@@ -80,7 +80,7 @@ def tensor_direction(
     if h2 > h or w2 > w:
         raise InputError(f"the tensor {tensor.shape} must fit into the activation {x.shape}; crop it")
     top, left = (h - h2) // 2, (w - w2) // 2
-    return direction(x[:, top : top + h2, left : left + w2], tensor, power)
+    return jnp.mean(_dot_cosine(x[:, top : top + h2, left : left + w2], tensor, power))
 
 
 def whitened_direction(

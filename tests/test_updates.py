@@ -1,0 +1,245 @@
+"""Contracts that every per-step operator keeps, and what each of them is, in numpy."""
+
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from scipy import ndimage
+from tiny import tiny
+
+import vizjax as vz
+from vizjax import nn, updates
+from vizjax.errors import InputError
+
+SHAPE = (2, 8, 10, 3)
+
+
+def below(values: np.ndarray, percent: float) -> np.ndarray:
+    """Which pixels lie under the percentile of their group."""
+    return values < np.percentile(values, percent)
+
+
+def blurred(x: np.ndarray, slope: np.ndarray, count: int, sigma: float, every: int) -> np.ndarray:
+    radius = math.ceil(nn.gaussian_radius(sigma))
+    smooth = ndimage.gaussian_filter(x, (0, sigma, sigma, 0), mode="reflect", radius=(0, radius, radius, 0))
+    return smooth if count % every == 0 else x
+
+
+def small_norm(x: np.ndarray, slope: np.ndarray, count: int, percent: float) -> np.ndarray:
+    norms = np.linalg.norm(x - 0.5, axis=-1)
+    return np.stack([np.where(below(n, percent)[..., None], 0.5, p) for n, p in zip(norms, x, strict=True)])
+
+
+def small_contribution(x: np.ndarray, slope: np.ndarray, count: int, percent: float) -> np.ndarray:
+    shares = np.abs((slope * (x - 0.5)).sum(-1))
+    return np.stack([np.where(below(s, percent)[..., None], 0.5, p) for s, p in zip(shares, x, strict=True)])
+
+
+def in_ball(x: np.ndarray, slope: np.ndarray, count: int, radius: float, axes: tuple) -> np.ndarray:
+    norms = np.sqrt(((x - 0.5) ** 2).sum(axes, keepdims=True))
+    return 0.5 + (x - 0.5) * np.minimum(1, radius / norms)
+
+
+class Row(NamedTuple):
+    """One operator with its arguments and its numpy form ``(x, image gradient, count) -> x``."""
+
+    options: dict
+    oracle: Callable
+
+
+IMAGE, PIXEL = (1, 2, 3), (3,)
+TABLE: dict[str, list[Row]] = {
+    "periodic_blur": [
+        Row({"sigma": s, "every": k}, lambda x, g, i, s=s, k=k: blurred(x, g, i, s, k))
+        for s, k in ((0.5, 1), (1.0, 4))
+    ],
+    "clip_small_norm": [
+        Row({"percent": p}, lambda x, g, i, p=p: small_norm(x, g, i, p)) for p in (0, 20, 50)
+    ],
+    "clip_small_contribution": [
+        Row({"percent": p}, lambda x, g, i, p=p: small_contribution(x, g, i, p)) for p in (0, 90)
+    ],
+    "project_norm_ball": [
+        Row({"radius": 2.0}, lambda x, g, i: in_ball(x, g, i, 2.0, IMAGE)),
+        Row({"radius": 100.0}, lambda x, g, i: x),
+        Row({"radius": 0.3, "each_pixel": True}, lambda x, g, i: in_ball(x, g, i, 0.3, PIXEL)),
+    ],
+}
+CASES = [(name, i) for name, rows in TABLE.items() for i in range(len(rows))]
+
+every_case = pytest.mark.parametrize(("name", "i"), CASES)
+
+
+def made(name: str, i: int) -> optax.GradientTransformationExtraArgs:
+    return getattr(updates, name)(**TABLE[name][i].options)
+
+
+def drawn(seed: int, *lead: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pictures, updates and image gradients."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(size=(*lead, *SHAPE))
+    return tuple(a.astype(np.float32) for a in (x, *rng.normal(scale=0.1, size=(2, *x.shape))))
+
+
+def ran(operator: Any, x: Any, change: Any, slope: Any, steps: int = 5) -> jax.Array:
+    """The pictures after every step of adding ``change`` and applying the operator."""
+
+    def one(state: Any, _: None) -> tuple[Any, jax.Array]:
+        x, inner = state
+        found, inner = operator.update(change, inner, x, image_gradient=slope)
+        return (x + found, inner), x + found
+
+    return jax.lax.scan(one, (x, operator.init(x)), length=steps)[1]
+
+
+def test_every_update_has_a_row():
+    members = inspect.getmembers(updates, inspect.isfunction)
+    public = {n for n, f in members if f.__module__ == updates.__name__ and not n.startswith("_")}
+    assert set(TABLE) == public
+
+
+@every_case
+def test_it_is_what_it_says(name: str, i: int):
+    """Alone, behind plain gradient descent, and on the steps that it is meant for (0, 4, …)."""
+    x, change, slope = drawn(0)
+    operator, oracle = made(name, i), TABLE[name][i].oracle
+    found = jax.jit(lambda *a: ran(operator, *a))(x, change, slope)
+    expected, state = x.astype(np.float64), operator.init(x)
+    for count, picture in enumerate(found):
+        expected = oracle(expected + change, slope, count)
+        np.testing.assert_allclose(picture, expected, atol=1e-5)
+        if count == 0:  # eagerly
+            first, state = operator.update(change, state, jnp.asarray(x), image_gradient=slope)
+            np.testing.assert_allclose(x + first, picture, atol=1e-6)
+    assert state.steps == 1
+
+
+@every_case
+def test_vmap_agrees_with_a_loop(name: str, i: int):
+    lanes, operator = drawn(1, 3), made(name, i)
+    run = jax.jit(lambda *a: ran(operator, *a, steps=2))
+    together = jax.jit(jax.vmap(lambda *a: ran(operator, *a, steps=2)))(*lanes)
+    for lane, found in zip(zip(*lanes, strict=True), together, strict=True):
+        np.testing.assert_allclose(found, run(*lane), atol=1e-6)
+
+
+@every_case
+@pytest.mark.parametrize("optimizer", [optax.sgd(0.5), optax.adam(0.05)], ids=["sgd", "adam"])
+def test_it_chains_behind_an_optimizer(name: str, i: int, optimizer: optax.GradientTransformation):
+    """It sees the picture as the optimizer leaves it, and the optimizer does not see it."""
+    x, _, slope = drawn(2)
+    both = optax.chain(optimizer, made(name, i))
+
+    @jax.jit
+    def steps(x: jax.Array) -> list:
+        chained, alone, found = both.init(x), optimizer.init(x), []
+        for _ in range(2):
+            change, chained = both.update(slope, chained, x, image_gradient=slope)
+            plain, alone = optimizer.update(slope, alone, x)
+            found.append((x + plain, x + change))
+            x = x + change
+        return found
+
+    for count, (moved, changed) in enumerate(steps(x)):
+        expected = TABLE[name][i].oracle(np.asarray(moved, np.float64), slope, count)
+        np.testing.assert_allclose(changed, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("image", [vz.images.fourier(16), vz.images.pyramid(16)], ids=["fourier", "pyramid"])
+def test_it_refuses_what_is_not_pixels(name: str, image: vz.images.Parameterization):
+    operator = optax.chain(optax.sgd(0.1), made(name, -1))
+    params = image.init(jax.random.key(0))
+    with pytest.raises(InputError, match=rf"{name} works on pixels.*use image=vizjax.images.pixels"):
+        operator.update(params, operator.init(params), params, image_gradient=jnp.ones(SHAPE))
+    with pytest.raises(InputError, match=rf"{name} works on pixels"):
+        vz.render(tiny(), lambda acts, _: acts["conv1"].mean(), image=image, optimizer=operator, steps=1)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_pixels_are_rendered_with_it(name: str):
+    """Through the whole loop: the last picture is what the operator lets through."""
+    start = jnp.asarray(drawn(0)[0][0, :8, :8])
+    settings = {
+        "image": vz.images.pixels(8), "transform": None, "steps": 1, "rectify": nn.plain,
+    }  # fmt: skip
+    objective = lambda acts, _: 0.1 * jnp.sum(acts["image"] ** 2)  # noqa: E731
+    slope = -0.2 * np.asarray(start)[None]  # of the loss
+    operator = optax.chain(optax.sgd(0.5), made(name, -1))
+    result = vz.render(tiny(), objective, start=start, optimizer=operator, **settings)
+    expected = TABLE[name][-1].oracle(start[None] - 0.5 * slope.astype(np.float64), slope, 0)
+    np.testing.assert_allclose(result.images[0], np.clip(expected, 0, 1), atol=1e-5)
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_the_period_starts_with_the_first_step(every: int):
+    x, _, slope = drawn(0)
+    found = ran(updates.periodic_blur(0.5, every), x, np.zeros_like(x), slope, steps=7)
+    before = np.concatenate([x[None], found[:-1]])
+    changed = [not np.array_equal(a, b) for a, b in zip(before, found, strict=True)]
+    assert changed == [i % every == 0 for i in range(7)]
+
+
+@pytest.mark.parametrize("name", ["clip_small_norm", "clip_small_contribution"])
+@pytest.mark.parametrize(("percent", "share"), [(0, 0), (50, 0.5), (25, 0.25), (90, 0.9)])
+def test_a_share_of_each_picture_turns_grey(name: str, percent: float, share: float):
+    """The share is taken of every picture for itself, however weak its mates."""
+    x, change, slope = drawn(3)
+    x = np.stack([x[0], 0.5 + 0.01 * (x[1] - 0.5)])
+    operator = getattr(updates, name)(percent)
+    found, _ = operator.update(jnp.zeros_like(change), operator.init(x), jnp.asarray(x), image_gradient=slope)
+    grey = np.all(x + found == 0.5, axis=-1)
+    assert grey.mean(axis=(1, 2)).tolist() == [share, share]
+
+
+def test_balls_leave_what_is_inside():
+    x, change, _ = drawn(4)
+    ball = updates.project_norm_ball(1.0)
+    inside = 0.5 + 0.05 * (jnp.asarray(x) - 0.5)
+    kept, _ = ball.update(jnp.zeros_like(change), ball.init(x), inside)
+    assert not kept.any()
+    pulled, _ = ball.update(10 * change, ball.init(x), jnp.asarray(x))
+    norms = np.sqrt(np.square(x + pulled - 0.5).sum((1, 2, 3)))
+    np.testing.assert_allclose(norms, 1.0, rtol=1e-5)
+
+
+def test_a_grey_picture_stays_finite():
+    x = jnp.full(SHAPE, 0.5)
+    for name, i in CASES:
+        operator = made(name, i)
+        change, _ = operator.update(jnp.zeros(SHAPE), operator.init(x), x, image_gradient=x)
+        np.testing.assert_allclose(change, 0, atol=1e-6)
+
+
+def test_contributions_need_the_gradient():
+    x = jnp.zeros(SHAPE)
+    clip = updates.clip_small_contribution(50)
+    with pytest.raises(InputError, match="needs image_gradient=…; vizjax.render passes it"):
+        clip.update(x, clip.init(x), x)
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: updates.periodic_blur(1.0, 0), "a period is 1 step or more, not 0"),
+        (lambda: updates.periodic_blur(0.0), "a Gaussian of sigma 0.0 never reaches"),
+        (lambda: updates.clip_small_norm(101), "a share is 0 ... 100 percent, not 101"),
+        (lambda: updates.clip_small_contribution(-1), "a share is 0 ... 100 percent, not -1"),
+        (lambda: updates.project_norm_ball(0.0), "a ball's radius must be positive, not 0.0"),
+    ],
+)
+def test_bad_arguments(make: Callable, text: str):
+    with pytest.raises(InputError, match=text):
+        make()
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_equal_arguments_give_the_same_object(name: str):
+    assert made(name, 0) is made(name, 0)
+    assert made(name, 0) is not made(name, -1)
