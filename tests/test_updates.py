@@ -53,6 +53,13 @@ class Row(NamedTuple):
     oracle: Callable
 
 
+PLAIN = {"transform": None, "rectify": nn.plain, "steps": 1}
+
+
+def brightness(acts: Any, _: None) -> jax.Array:
+    return 0.1 * jnp.sum(acts["image"] ** 2)
+
+
 IMAGE, PIXEL = (1, 2, 3), (3,)
 TABLE: dict[str, list[Row]] = {
     "periodic_blur": [
@@ -80,11 +87,11 @@ def made(name: str, i: int) -> optax.GradientTransformationExtraArgs:
     return getattr(updates, name)(**TABLE[name][i].options)
 
 
-def drawn(seed: int, *lead: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def drawn(seed: int, *lead: int) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Pictures, updates and image gradients."""
     rng = np.random.default_rng(seed)
     x = rng.uniform(size=(*lead, *SHAPE))
-    return tuple(a.astype(np.float32) for a in (x, *rng.normal(scale=0.1, size=(2, *x.shape))))
+    return tuple(jnp.asarray(a, jnp.float32) for a in (x, *rng.normal(scale=0.1, size=(2, *x.shape))))
 
 
 def ran(operator: Any, x: Any, change: Any, slope: Any, steps: int = 5) -> jax.Array:
@@ -110,12 +117,12 @@ def test_it_is_what_it_says(name: str, i: int):
     x, change, slope = drawn(0)
     operator, oracle = made(name, i), TABLE[name][i].oracle
     found = jax.jit(lambda *a: ran(operator, *a))(x, change, slope)
-    expected, state = x.astype(np.float64), operator.init(x)
+    expected, state = np.asarray(x, np.float64), operator.init(x)
     for count, picture in enumerate(found):
-        expected = oracle(expected + change, slope, count)
+        expected = oracle(expected + np.asarray(change), np.asarray(slope), count)
         np.testing.assert_allclose(picture, expected, atol=1e-5)
         if count == 0:  # eagerly
-            first, state = operator.update(change, state, jnp.asarray(x), image_gradient=slope)
+            first, state = operator.update(change, state, x, image_gradient=slope)
             np.testing.assert_allclose(x + first, picture, atol=1e-6)
     assert state.steps == 1
 
@@ -125,8 +132,8 @@ def test_vmap_agrees_with_a_loop(name: str, i: int):
     lanes, operator = drawn(1, 3), made(name, i)
     run = jax.jit(lambda *a: ran(operator, *a, steps=2))
     together = jax.jit(jax.vmap(lambda *a: ran(operator, *a, steps=2)))(*lanes)
-    for lane, found in zip(zip(*lanes, strict=True), together, strict=True):
-        np.testing.assert_allclose(found, run(*lane), atol=1e-6)
+    for lane, found in enumerate(together):
+        np.testing.assert_allclose(found, run(*(a[lane] for a in lanes)), atol=1e-6)
 
 
 @every_case
@@ -147,7 +154,7 @@ def test_it_chains_behind_an_optimizer(name: str, i: int, optimizer: optax.Gradi
         return found
 
     for count, (moved, changed) in enumerate(steps(x)):
-        expected = TABLE[name][i].oracle(np.asarray(moved, np.float64), slope, count)
+        expected = TABLE[name][i].oracle(np.asarray(moved, np.float64), np.asarray(slope), count)
         np.testing.assert_allclose(changed, expected, atol=1e-5)
 
 
@@ -159,28 +166,25 @@ def test_it_refuses_what_is_not_pixels(name: str, image: vz.images.Parameterizat
     with pytest.raises(InputError, match=rf"{name} works on pixels.*use image=vizjax.images.pixels"):
         operator.update(params, operator.init(params), params, image_gradient=jnp.ones(SHAPE))
     with pytest.raises(InputError, match=rf"{name} works on pixels"):
-        vz.render(tiny(), lambda acts, _: acts["conv1"].mean(), image=image, optimizer=operator, steps=1)
+        vz.render(tiny(), brightness, image=image, optimizer=operator, **PLAIN)
 
 
 @pytest.mark.parametrize("name", TABLE)
 def test_pixels_are_rendered_with_it(name: str):
     """Through the whole loop: the last picture is what the operator lets through."""
-    start = jnp.asarray(drawn(0)[0][0, :8, :8])
-    settings = {
-        "image": vz.images.pixels(8), "transform": None, "steps": 1, "rectify": nn.plain,
-    }  # fmt: skip
-    objective = lambda acts, _: 0.1 * jnp.sum(acts["image"] ** 2)  # noqa: E731
-    slope = -0.2 * np.asarray(start)[None]  # of the loss
+    start = drawn(0)[0][0, :8, :8]
     operator = optax.chain(optax.sgd(0.5), made(name, -1))
-    result = vz.render(tiny(), objective, start=start, optimizer=operator, **settings)
-    expected = TABLE[name][-1].oracle(start[None] - 0.5 * slope.astype(np.float64), slope, 0)
+    image = vz.images.pixels(8)
+    result = vz.render(tiny(), brightness, start=start, image=image, optimizer=operator, **PLAIN)
+    slope = -0.2 * np.asarray(start, np.float64)[None]  # of the loss
+    expected = TABLE[name][-1].oracle(start[None] - 0.5 * slope, slope, 0)
     np.testing.assert_allclose(result.images[0], np.clip(expected, 0, 1), atol=1e-5)
 
 
 @pytest.mark.parametrize("every", [1, 3])
 def test_the_period_starts_with_the_first_step(every: int):
     x, _, slope = drawn(0)
-    found = ran(updates.periodic_blur(0.5, every), x, np.zeros_like(x), slope, steps=7)
+    found = ran(updates.periodic_blur(0.5, every), x, jnp.zeros_like(x), slope, steps=7)
     before = np.concatenate([x[None], found[:-1]])
     changed = [not np.array_equal(a, b) for a, b in zip(before, found, strict=True)]
     assert changed == [i % every == 0 for i in range(7)]
@@ -191,9 +195,9 @@ def test_the_period_starts_with_the_first_step(every: int):
 def test_a_share_of_each_picture_turns_grey(name: str, percent: float, share: float):
     """The share is taken of every picture for itself, however weak its mates."""
     x, change, slope = drawn(3)
-    x = np.stack([x[0], 0.5 + 0.01 * (x[1] - 0.5)])
+    x = jnp.stack([x[0], 0.5 + 0.01 * (x[1] - 0.5)])
     operator = getattr(updates, name)(percent)
-    found, _ = operator.update(jnp.zeros_like(change), operator.init(x), jnp.asarray(x), image_gradient=slope)
+    found, _ = operator.update(jnp.zeros_like(change), operator.init(x), x, image_gradient=slope)
     grey = np.all(x + found == 0.5, axis=-1)
     assert grey.mean(axis=(1, 2)).tolist() == [share, share]
 
@@ -201,10 +205,10 @@ def test_a_share_of_each_picture_turns_grey(name: str, percent: float, share: fl
 def test_balls_leave_what_is_inside():
     x, change, _ = drawn(4)
     ball = updates.project_norm_ball(1.0)
-    inside = 0.5 + 0.05 * (jnp.asarray(x) - 0.5)
+    inside = 0.5 + 0.05 * (x - 0.5)
     kept, _ = ball.update(jnp.zeros_like(change), ball.init(x), inside)
     assert not kept.any()
-    pulled, _ = ball.update(10 * change, ball.init(x), jnp.asarray(x))
+    pulled, _ = ball.update(10 * change, ball.init(x), x)
     norms = np.sqrt(np.square(x + pulled - 0.5).sum((1, 2, 3)))
     np.testing.assert_allclose(norms, 1.0, rtol=1e-5)
 

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Float, Shaped
 
 from vizjax import nn
 from vizjax.errors import InputError, unknown
@@ -95,7 +96,7 @@ class Activations(Mapping[str, Array]):
 
 def activations(
     net: Any,
-    images: Float[Array, "n h w c"],
+    images: Shaped[Array | np.ndarray, "..."],
     rectify: nn.Rectify = nn.plain,
     edit: Edit | None = None,
     image: Float[Array, "n h2 w2 c"] | None = None,
@@ -116,7 +117,7 @@ def activations(
 
     Raises:
         UnknownName: at a name that the net does not have.
-        InputError: where the pictures are too small for the layer.
+        InputError: at pictures that are not n h w c of floats, or too small for the layer.
 
     Example:
         >>> from vizjax.models import load
@@ -124,6 +125,12 @@ def activations(
         >>> acts["blocks.4"].shape
         (1, 8, 8, 40)
     """
+    if images.ndim != 4 or not jnp.issubdtype(images.dtype, jnp.floating):
+        raise InputError(
+            f"pictures are n h w c of floats in [0, 1], not {images.shape} of {images.dtype};"
+            f" divide 8-bit ones by 255, and put one alone in [None]"
+        )
+    images = jnp.asarray(images)
     image = images if image is None else image
 
     def one(net: Any) -> Activations:

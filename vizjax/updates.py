@@ -61,7 +61,8 @@ def periodic_blur(sigma: float, every: int = 4) -> optax.GradientTransformationE
         An Optax transformation.
 
     Raises:
-        InputError: at a period below 1, or on parameters that are not pixels.
+        InputError: at a period below 1, where `vizjax.nn.gaussian_radius` does, or on parameters
+            that are not pixels.
 
     References:
         Yosinski et al., Understanding Neural Networks Through Deep Visualization, 2015.
@@ -75,6 +76,7 @@ def periodic_blur(sigma: float, every: int = 4) -> optax.GradientTransformationE
     """
     if every < 1:
         raise InputError(f"a period is 1 step or more, not {every}")
+    nn.gaussian_radius(sigma)  # raises now rather than in the first step
     blurred = functools.partial(nn.gaussian_blur, sigma=sigma)
     return _pixel_operator("periodic_blur", lambda x, count, _: jnp.where(count % every == 0, blurred(x), x))
 
