@@ -85,9 +85,7 @@ TABLE: dict[str, Row] = {
     "logit": Row(unit, o.logit, lambda x, u: x[:, u].mean(), TABLES),
     "probability": Row(unit, o.probability, lambda x, u: softmax(x)[:, u].mean(), TABLES),
     "deepdream": Row(None, lambda x, _: o.deepdream(x), lambda x, _: (x**2).mean()),
-    "direction": Row(
-        vector, lambda x, v: o.direction(x, v, power=2.0), lambda x, v: dot_cosine(x, v, 2.0)
-    ),
+    "direction": Row(vector, lambda x, v: o.direction(x, v, power=2.0), lambda x, v: dot_cosine(x, v, 2.0)),
     "direction_at": Row(
         lambda rng, shape: (vector(rng, shape), rng.integers([HIGH, WIDE])),
         lambda x, t: o.direction_at(x, t[0], t[1], power=1.0),
@@ -111,14 +109,13 @@ TABLE: dict[str, Row] = {
         lambda x, r: o.activation_difference(x, r, norm=1.5),
         lambda x, r: -np.mean(np.abs(x - r) ** 1.5),
     ),
-    "content_loss": Row(
-        reference, o.content_loss, lambda x, r: 0.5 * ((x - r) ** 2).sum() / len(x), sign=-1
-    ),
+    "content_loss": Row(reference, o.content_loss, lambda x, r: 0.5 * ((x - r) ** 2).sum() / len(x), sign=-1),
     "style_loss": Row(
         lambda rng, shape: grams(reference(rng, shape)),
         o.style_loss,
-        lambda x, a: np.mean(((grams(x) - a) ** 2).sum((1, 2)))
-        / (4 * CHANNELS**2 * (x[0].size / CHANNELS) ** 2),
+        lambda x, a: (
+            np.mean(((grams(x) - a) ** 2).sum((1, 2))) / (4 * CHANNELS**2 * (x[0].size / CHANNELS) ** 2)
+        ),
         sign=-1,
     ),
     "diversity": Row(None, lambda x, _: o.diversity(x), mean_cosine, sign=-1),
@@ -169,7 +166,6 @@ def test_the_target_is_data(name: str, layout: str):
         traces.append(name)
         return row.call(x, target)
 
-    x, _ = sample(name, layout)
     xs = np.stack([sample(name, layout, seed)[0] for seed in UNITS])
     targets = [sample(name, layout, seed)[1] for seed in UNITS]
     if row.target is unit:
@@ -243,7 +239,8 @@ def test_the_angle_has_a_floor(power: float):
 
 
 @pytest.mark.parametrize(
-    ("size", "inner", "corner"), [((4, 4), (2, 2), (1, 1)), ((5, 5), (2, 2), (1, 1)), ((6, 5), (3, 5), (1, 0))]
+    ("size", "inner", "corner"),
+    [((4, 4), (2, 2), (1, 1)), ((5, 5), (2, 2), (1, 1)), ((6, 5), (3, 5), (1, 0))],
 )
 def test_a_tensor_lies_in_the_middle(size: tuple, inner: tuple, corner: tuple):
     gradient = jax.grad(objectives.tensor_direction)(jnp.zeros((1, *size, 2)), jnp.ones((*inner, 2)))

@@ -123,16 +123,19 @@ def test_flat_pictures_have_finite_gradients(name: str, i: int, level: float):
 @pytest.mark.parametrize("exponent", [1.0, 1.5, 2.0])
 def test_total_variation_has_the_slope_of_finite_differences(exponent: float):
     """On a picture that is flat in places, where the root's own slope is infinite."""
+
+    def rough(x: np.ndarray) -> float:
+        return np.sum(differences(x) ** (exponent / 2))
+
     x = np.zeros((1, 4, 4, 1))
     x[0, :2, :2, 0] = [[1.0, 2.0], [4.0, 1.5]]
     with jax.enable_x64(True):
         gradient = jax.grad(lambda x: regularizers.total_variation(x, exponent))(jnp.asarray(x))
-    for place in np.argwhere(differences(x) > 0):
+    for place in np.ndindex(x.shape):
         step = np.zeros_like(x)
-        step[tuple(place)] = 1e-6
-        rise = (differences(x + step) ** (exponent / 2)).sum() - (differences(x - step) ** (exponent / 2)).sum()
-        if exponent > 1 or (differences(x)[differences(step) > 0] > 0).all():
-            np.testing.assert_allclose(gradient[tuple(place)], rise / 2e-6, rtol=1e-4, atol=1e-4)
+        step[place] = 1e-6
+        slope = (rough(x + step) - rough(x - step)) / 2e-6  # 0 by symmetry where it has a kink
+        assert gradient[place] == pytest.approx(slope, rel=1e-3, abs=2e-2)
 
 
 def test_total_variation_grows_with_noise_and_forgets_the_level():

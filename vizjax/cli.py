@@ -276,7 +276,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tyro.extras.subcommand_cli_from_dict(
             verbs,
             prog="vizjax",
-            description=vz.__doc__.splitlines()[0],
+            description=about,
             args=words,
             config=(FlagCreatePairsOff,),
         )

@@ -393,26 +393,26 @@ BOMBS = {
         b"}(" + b"".join(number(i * (2**61 - 1)) + b"N" for i in range(1, 50_000)) + b"u",
         "neither a string",
     ),
-    "nested lists": (b"](" * 200_000 + b"e" * 200_000, "not a tensor|something else|larger"),
-    "nested tuples": (b")" + b"\x85" * 400_000, "something else"),
-    "many dicts": (b"}" * 600_000, "larger"),
-    "many marks": (b"(" * 600_000, "larger"),
+    "nested lists": (b"](" * 200_000 + b"e" * 200_000, "not a tensor|something else|longer"),
+    "nested tuples": (b")" + b"\x85" * 250_000, "something else"),
+    "many dicts": (b"}" * 600_000, "longer"),
+    "many marks": (b"(" * 600_000, "longer"),
     "many calls": (
         name("collections", "OrderedDict") + b"q\0)q\1" + CHEAP * 300_000,
-        "larger",
+        "longer",
     ),
     "many states": (
         b"}(" + b"".join(text(f"{i}.") + b"N" for i in range(20_000)) + b"u" + b"}b" * 100_000,
         "not a tensor",
     ),
-    "many names": (name("collections", "OrderedDict") * 1_000_000, "larger"),
-    "a lying length": (LYING + b"abc", "larger"),
-    "a longer one": (b"\x8d" + struct.pack("<Q", 2**62) + b"abc", "larger"),
-    "bytes": (b"B" + struct.pack("<I", 2**31) + b"abc", "larger"),
-    "a long text": (text("é" * 6_000_000), "larger"),
-    "a huge LONG4": (long4(4_000_000), "larger|LONG4"),
+    "many names": (name("collections", "OrderedDict") * 1_000_000, "longer"),
+    "a lying length": (LYING + b"abc", "remain"),
+    "a longer one": (b"\x8d" + struct.pack("<Q", 2**62) + b"abc", "remain"),
+    "bytes": (b"B" + struct.pack("<I", 2**31) + b"abc", "remain"),
+    "a long text": (text("é" * 6_000_000), "remain"),
+    "a huge LONG4": (long4(4_000_000), "LONG4"),
     "a negative LONG4": (b"\x8b" + struct.pack("<i", -5), "long4"),
-    "decimal digits": (b"L" + b"9" * 1_000_000 + b"L\n", "newline"),
+    "decimal digits": (b"L" + b"9" * 1_000_000 + b"L\n", "digits"),
     "DUP": (b"]" + b"2a" * 100, "opcode DUP"),
     "POP": (b"]0", "opcode POP"),
 }
@@ -467,7 +467,7 @@ def test_as_many_tensors_as_a_pickle_may_hold_are_soon_read(tmp_path):
         return time.process_time() - start
 
     assert seconds(30_000) < SECONDS
-    with pytest.raises(InputError, match="far larger"):
+    with pytest.raises(InputError, match="far longer"):
         seconds(80_000)
 
 
@@ -561,7 +561,7 @@ FILES = {
     "compressed": (lambda: archive(PARTS, compression=zipfile.ZIP_DEFLATED), "compressed"),
     "zip bomb": (
         lambda: archive(
-            {**PARTS, "a/data/0": bytes(500_000_000)}, compression=zipfile.ZIP_DEFLATED
+            {**PARTS, "a/data/0": bytes(100_000_000)}, compression=zipfile.ZIP_DEFLATED
         ),
         "compressed",
     ),

@@ -12,7 +12,7 @@ from vizjax import files
 from vizjax.activations import layers as layer_facts
 from vizjax.atlas import manifest as manifests
 from vizjax.atlas import page, store
-from vizjax.atlas.jobs import Facet, Shard, facet, render_shard, settings
+from vizjax.atlas.jobs import LARGEST_SHEET, Facet, Shard, facet, render_shard, settings
 from vizjax.atlas.reading import Atlas, open_atlas
 from vizjax.errors import InputError, spelled, unknown
 from vizjax.models import MODELS
@@ -88,7 +88,13 @@ def build(
     kinds = [facet(name) for name in dict.fromkeys(facets)]
     if not kinds:
         raise InputError("an atlas needs one or more facets, such as 'positive'")
-    _check_numbers(size=size, steps=steps, batch=1 if batch is None else batch, seed=seed + 1)
+    _check_numbers(size=size, steps=steps, batch=1 if batch is None else batch)
+    if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
+        raise InputError(f"seed must be a whole number of 0 or more, not {seed!r}")
+    if size > LARGEST_SHEET:
+        raise InputError(
+            f"size must be {LARGEST_SHEET} pixels or less, the largest a sheet can hold, not {size}"
+        )
     about = manifests.begin(net, out, chosen, kinds, settings(net, size, steps), batch, seed)
     files.remove_temporaries(out)
     files.write(out / manifests.MANIFEST, manifests.to_json(about))

@@ -70,7 +70,7 @@ class Layer:
         """
         if unit not in self.units:
             raise InputError(
-                f"unit {unit} of layer {self.name!r} is not in the atlas; it has {spelled(self.units)}"
+                f"unit {unit} of layer {self.name!r} is not in the atlas; it has {spelled(self.units.tolist())}"
             )
         h, w = self._size
         found = []
@@ -169,7 +169,7 @@ class Atlas:
         if absent := sorted(set(wanted) - set(chosen.units.tolist())):
             raise InputError(
                 f"units {spelled(absent)} of layer {layer!r} are not in the atlas;"
-                f" it has {spelled(chosen.units)}"
+                f" it has {spelled(chosen.units.tolist())}"
             )
         paths = []
         for unit in wanted:

@@ -22,7 +22,7 @@ from vizjax.errors import InputError
 WRAPPERS = ("state_dict", "model", "model_state_dict", "weights")
 
 # Far above any real network (some 40 opcodes a tensor), low enough for a second of work.
-_MAX_PICKLE, _COST_OF_A_READ = 8 << 20, 16
+_MAX_OPCODES, _MAX_PICKLE_BYTES = 300_000, 8 << 20
 
 _LEGACY_HEAD = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03."
 _SAVE = "save a plain state_dict with torch.save(model.state_dict(), path)"
@@ -114,21 +114,16 @@ _STEPS: dict[str, tuple[int, bool, Callable[..., Any]]] = {
 }
 
 
-class _Stream:
-    """A file of which only so much may be asked: a length in a file is a claim, not a fact."""
+class _Bounded:
+    """A file that refuses to be asked for too much: a length in a file is a claim, not a fact."""
 
-    def __init__(self, file: io.BufferedIOBase, limit: float = _MAX_PICKLE) -> None:
-        self.file, self.left = file, limit
+    def __init__(self, file: io.BufferedIOBase, limit: float) -> None:
+        self.file, self.limit = file, limit
 
     def read(self, count: int = -1) -> bytes:
-        self.left -= count + _COST_OF_A_READ
-        if self.left < 0:
-            raise _Refusal("its pickle or its directory is far larger than a network's")
+        if count > self.limit:
+            raise _Refusal("its directory is far larger than a network's")
         return self.file.read(count)
-
-    def readline(self) -> bytes:
-        self.left -= _COST_OF_A_READ
-        return self.file.readline(256)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.file, name)
@@ -143,11 +138,13 @@ def _storage(identifier: Any, storages: dict[str, _Storage]) -> _Storage:
     raise ValueError("a pickle refers to a storage in several ways, or to something else")
 
 
-def _unpickle(stream: Any, storages: dict[str, _Storage]) -> Any:
+def _unpickle(data: io.BytesIO, storages: dict[str, _Storage]) -> Any:
     """The dicts, lists, tuples, scalars and tensors of a pickle, their storages noted."""
     stack, marks, memo = list[Any](), list[int](), dict[int, Any]()
     argument: Any
-    for opcode, argument, _ in pickletools.genops(stream):
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
+        if count > _MAX_OPCODES:
+            raise _Refusal("its pickle is far longer than a network's")
         match opcode.name:
             case name if name in _STEPS:
                 below, above, make = _STEPS[name]
@@ -172,8 +169,9 @@ def _unpickle(stream: Any, storages: dict[str, _Storage]) -> Any:
 
 
 def _legacy(file: io.BufferedIOBase) -> tuple[Any, Callable[[_Storage], bytes]]:
-    stream, storages = _Stream(file), dict[str, _Storage]()
-    system, saved, keys = (_unpickle(stream, storages) for _ in range(3))
+    head, storages = io.BytesIO(file.read(_MAX_PICKLE_BYTES)), dict[str, _Storage]()
+    system, saved, keys = (_unpickle(head, storages) for _ in range(3))
+    file.seek(len(_LEGACY_HEAD) + head.tell())
     if system["little_endian"] is not True:
         raise _Refusal("it was written on a big-endian machine")
     # By str.encode, which refuses other keys: to compare nested tuples could take for ever.
@@ -198,9 +196,9 @@ def _legacy(file: io.BufferedIOBase) -> tuple[Any, Callable[[_Storage], bytes]]:
 
 def _zipped(file: io.BufferedIOBase) -> tuple[Any, Callable[[_Storage], bytes]]:
     # zipfile makes of each entry an object of many times its bytes: hence the low limit.
-    stream: Any = _Stream(file, 2 << 20)
-    archive = zipfile.ZipFile(stream)
-    members, stream.left = archive.infolist(), math.inf
+    bounded: Any = _Bounded(file, 2 << 20)
+    archive = zipfile.ZipFile(bounded)
+    members, bounded.limit = archive.infolist(), math.inf
     if any(member.compress_type or member.compress_size != member.file_size for member in members):
         raise _Refusal("its archive is compressed")
     taken = sum(30 + len(member.filename) + member.file_size for member in members)
@@ -212,7 +210,7 @@ def _zipped(file: io.BufferedIOBase) -> tuple[Any, Callable[[_Storage], bytes]]:
     order = f"{roots[0]}/byteorder"
     if order in archive.namelist() and archive.read(order) != b"little":
         raise _Refusal("it was written on a big-endian machine")
-    saved = _unpickle(_Stream(io.BytesIO(archive.read(f"{roots[0]}/data.pkl"))), {})
+    saved = _unpickle(io.BytesIO(archive.read(f"{roots[0]}/data.pkl")[:_MAX_PICKLE_BYTES]), {})
     return saved, lambda storage: archive.read(f"{roots[0]}/data/{storage.key}")
 
 
