@@ -268,7 +268,9 @@ def test_bad_numbers_are_answered(settings, message):
         vz.renderer(channel, **settings)
 
 
-@pytest.mark.parametrize("targets", [jnp.array(3), jnp.zeros((0,), int), {"a": jnp.arange(2), "b": jnp.arange(3)}])
+@pytest.mark.parametrize(
+    "targets", [jnp.array(3), jnp.zeros((0,), int), {"a": jnp.arange(2), "b": jnp.arange(3)}]
+)
 def test_targets_without_a_common_leading_axis_are_answered(targets):
     with pytest.raises(vz.InputError, match="leading axis of targets is the jobs"):
         renderer()(tiny(), targets)

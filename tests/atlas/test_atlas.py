@@ -150,7 +150,9 @@ def test_killed_at_any_moment_it_continues_to_the_same_bytes(tmp_path):
         process.send_signal(signal.SIGKILL)
         process.wait()
         files.write(out / "layers" / "block" / "x.webp", b"")
-        os.replace(out / "layers" / "block" / "x.webp", out / "layers" / "block" / f"x.webp{files.TEMPORARY}9")
+        os.replace(
+            out / "layers" / "block" / "x.webp", out / "layers" / "block" / f"x.webp{files.TEMPORARY}9"
+        )
     committed = {p: p.stat().st_mtime_ns for p in out.rglob("positive*.json")}
     assert len(committed) >= 6
     build(out, batch=None)
@@ -174,7 +176,8 @@ class Odd(nnx.Module):
     def __call__(self, images, rectify=vz.nn.plain):
         mean = images.mean(-1, keepdims=True)
         buried = rectify(jax.nn.relu, mean - 10) * 0
-        broken = -jnp.log(0.1 - images[..., 2:] + images[..., :1])  # no number once it was raised too far
+        bluer = (images[..., 2:] - images[..., :1]).mean((1, 2), keepdims=True)
+        broken = -jnp.log(0.02 - bluer + 0 * mean)  # no number once it was raised too far
         x = yield "three", jnp.concatenate([buried, broken, images[..., :1]], -1)
         return (yield "logits", x.mean((1, 2)))
 
@@ -186,7 +189,10 @@ def test_dead_and_diverged_units_are_tried_again_then_marked(tmp_path):
     assert layer.attempts[:, 0].tolist() == [3, 3, 1]
     assert np.isnan(layer.final[1, 0])
     assert layer.images.std() > 0
-    assert json.loads((tmp_path / "odd" / "layers" / "three" / "positive-000000.json").read_text())["final"][1] is None
+    assert (
+        json.loads((tmp_path / "odd" / "layers" / "three" / "positive-000000.json").read_text())["final"][1]
+        is None
+    )
     assert "diverged" in (tmp_path / "odd" / "layers" / "three" / "layer.js").read_text()
 
 
@@ -227,7 +233,9 @@ def test_no_space_at_any_write_leaves_nothing_half_written(tmp_path, monkeypatch
     for failing in range(count):
         writes.clear()
         out = tmp_path / f"full-{failing}"
-        with pytest.raises(vz.InputError, match="cannot be written: No space left on device; free some space"):
+        with pytest.raises(
+            vz.InputError, match="cannot be written: No space left on device; free some space"
+        ):
             build(out, units=range(6))
         assert not list(out.rglob(f"*{files.TEMPORARY}*"))
         for path in out.rglob("*.json"):

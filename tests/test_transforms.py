@@ -1,0 +1,407 @@
+"""Contracts that every transform keeps, and what each of them is, against numpy and scipy."""
+
+import functools
+import inspect
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from scipy import ndimage
+
+import vizjax as vz
+from vizjax import nn, transforms
+from vizjax.errors import InputError
+
+H, W, C = 16, 13, 3
+KEYS = jax.random.split(jax.random.key(0), 4)
+
+
+class Row(NamedTuple):
+    """One transform: the shape of what it makes of H × W, and whether it draws anything."""
+
+    transform: Callable
+    shape: tuple[int, int] = (H, W)
+    draws: bool = True
+    grey: bool = True  # leaves a grey picture grey
+
+
+t = transforms
+TABLE: dict[str, Row] = {
+    "compose": Row(t.compose(t.pad(2), t.jitter(3), t.noise(0.01)), (H + 1, W + 1), grey=False),
+    "standard": Row(t.standard(), (H + 24, W + 24)),
+    "pad": Row(t.pad(3), (H + 6, W + 6), draws=False),
+    "jitter": Row(t.jitter(5), (H - 5, W - 5)),
+    "scale": Row(t.scale((0.7, 0.9, 1.1, 1.3))),
+    "rotate": Row(t.rotate((-40, -10, 5, 20))),
+    "crop": Row(t.crop((10, 12)), (10, 12)),
+    "flip": Row(t.flip()),
+    "blur": Row(t.blur(0.5, 1.5)),
+    "noise": Row(t.noise(0.1, 0.1), grey=False),
+}
+
+every_transform = pytest.mark.parametrize("name", TABLE)
+
+
+def picture(seed: int = 0, h: int = H, w: int = W, channels: int = C) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(size=(h, w, channels)).astype(np.float32)
+
+
+def smooth(h: int, w: int) -> np.ndarray:
+    """Without symmetry, and slow enough that every interpolation finds the same."""
+    y, x = np.mgrid[:h, :w]
+    phase = 2 * np.pi * (0.9 * x / w + 0.5 * y / h)
+    return np.stack([0.5 + 0.4 * np.sin(phase + k) for k in range(3)], -1).astype(np.float32)
+
+
+def both_ways(name: str) -> Callable:
+    """The picture, and the pull of random weights back onto the input."""
+    row = TABLE[name]
+    weights = np.random.default_rng(1).normal(size=(*row.shape, C)).astype(np.float32)
+
+    def run(key: jax.Array, x: jax.Array, progress: Any) -> tuple[jax.Array, jax.Array]:
+        out, back = jax.vjp(lambda x: row.transform(key, x, progress), x)
+        return out, back(jnp.asarray(weights))[0]
+
+    return run
+
+
+@functools.cache
+def alone(name: str) -> Callable:
+    return jax.jit(both_ways(name))
+
+
+def test_every_transform_has_a_row():
+    members = inspect.getmembers(transforms, inspect.isfunction)
+    public = {n for n, f in members if f.__module__ == transforms.__name__ and not n.startswith("_")}
+    assert set(TABLE) == public
+
+
+@every_transform
+def test_signature_and_shape(name: str):
+    """``(key, picture, progress)``; one shape whatever is drawn; progress plain or traced."""
+    transform = TABLE[name].transform
+    assert list(inspect.signature(transform).parameters) == ["key", "picture", "progress"]
+    x = jnp.asarray(picture())
+    for progress in (0.0, 0.5, 1):
+        shape = jax.eval_shape(lambda key, p=progress: transform(key, x, p), KEYS[0])
+        assert shape.shape == (*TABLE[name].shape, C)
+        assert shape.dtype == jnp.float32
+    eager = transform(KEYS[0], x, 0.5)
+    np.testing.assert_allclose(alone(name)(KEYS[0], x, 0.5)[0], eager, atol=1e-5)
+    assert transform(KEYS[0], x[..., :1], 0.5).shape[-1] == 1
+
+
+@every_transform
+def test_vmap_agrees_with_a_loop(name: str):
+    """Each picture of a batch draws its own, as it would alone; its gradient too."""
+    xs, progress = np.stack([picture()] * 4), np.linspace(0, 1, 4, dtype=np.float32)
+    outs, pulls = jax.jit(jax.vmap(both_ways(name)))(KEYS, xs, progress)
+    for lane, key in enumerate(KEYS):
+        out, pull = alone(name)(key, xs[lane], progress[lane])
+        np.testing.assert_allclose(outs[lane], out, atol=1e-5)
+        np.testing.assert_allclose(pulls[lane], pull, atol=1e-5)
+    different = {o.tobytes() for o in np.asarray(outs)}
+    assert (len(different) > 1) == TABLE[name].draws
+
+
+@every_transform
+def test_keys_decide(name: str):
+    x, out = picture(), lambda key: np.asarray(alone(name)(key, picture(), 0.3)[0])
+    first = out(KEYS[0])
+    np.testing.assert_array_equal(out(KEYS[0]), first)
+    others = [np.abs(out(key) - first).max() for key in jax.random.split(jax.random.key(9), 6)]
+    assert (max(others) > 1e-3) == TABLE[name].draws
+    assert np.isfinite(out(KEYS[1])).all()
+    assert x.shape == (H, W, C)
+
+
+@every_transform
+def test_own_gradients_equal_those_of_plain_operators(name: str):
+    x = picture()
+    found = [alone(name)(key, x, 0.2) for key in KEYS]
+    with nn.lax_only():
+        plain = jax.jit(both_ways(name))
+        expected = [plain(key, x, 0.2) for key in KEYS]
+    for (out, pull), (plain_out, plain_pull) in zip(found, expected, strict=True):
+        assert np.isfinite(pull).all()
+        assert np.abs(pull).max() > 0
+        np.testing.assert_allclose(out, plain_out, atol=1e-5)
+        np.testing.assert_allclose(pull, plain_pull, atol=1e-5)
+
+
+@every_transform
+def test_forward_mode_in_lax_only(name: str):
+    """All are affine in the picture: the slope along v is the difference."""
+    x, v = picture(0), picture(1)
+    transform, run = TABLE[name].transform, alone(name)
+    with nn.lax_only():
+        rise = jax.jit(lambda x, v: jax.jvp(lambda x: transform(KEYS[1], x, 0.2), (x,), (v,))[1])(x, v)
+    np.testing.assert_allclose(rise, run(KEYS[1], x + v, 0.2)[0] - run(KEYS[1], x, 0.2)[0], atol=1e-5)
+
+
+@every_transform
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float64])
+def test_the_dtype_is_kept(name: str, dtype: Any):
+    """Of the picture, and of the gradient."""
+    with jax.enable_x64(dtype == jnp.float64):
+        x = jnp.asarray(picture(), dtype)
+        out, pull = jax.eval_shape(jax.vjp, lambda x: TABLE[name].transform(KEYS[0], x, 0.5), x)
+        assert out.dtype == dtype
+        assert jax.eval_shape(lambda f, g: f(g), pull, out)[0].dtype == dtype
+
+
+@pytest.mark.parametrize("name", [name for name, row in TABLE.items() if row.grey])
+def test_grey_stays_grey(name: str):
+    """Exactly: what comes in from outside is .5 as well."""
+    keys = jax.random.split(jax.random.key(1), 16)
+    run = jax.jit(jax.vmap(TABLE[name].transform, (0, None, None)))
+    found = run(keys, np.full((H, W, C), 0.5, np.float32), 0.5)
+    assert np.abs(np.asarray(found) - 0.5).max() <= (1e-6 if name == "blur" else 0)
+
+
+@pytest.mark.parametrize("name", ["standard", "crop"])
+def test_no_gathers(name: str):
+    """They are slow on TPU, and their gradients are slow everywhere."""
+    xs = np.stack([picture()] * 4)
+    program = jax.jit(jax.vmap(both_ways(name), (0, 0, None))).lower(KEYS, xs, 0.5).as_text()
+    assert "stablehlo.dot_general" in program
+    assert "gather" not in program
+    assert "scatter" not in program
+
+
+class Mirror(nnx.Module):
+    """A net that shows what it was shown."""
+
+    def __call__(self, images: jax.Array, rectify: Callable = nn.plain) -> Iterator:
+        return (yield "seen", images)
+
+
+def test_pictures_of_a_group_draw_their_own():
+    """Through `render`: the same picture twice in a group is seen in two ways."""
+
+    def apart(acts: Any, _: None) -> jax.Array:
+        return jnp.mean((acts["seen"][0] - acts["seen"][1]) ** 2)
+
+    def difference(transform: Callable) -> float:
+        image = vz.images.pixels((H, W), n=2)
+        return vz.render(Mirror(), apart, start=picture(), image=image, transform=transform, steps=1).scores[
+            0
+        ]
+
+    assert difference(t.jitter(5)) > 1e-2
+    assert difference(t.pad(5)) == 0
+
+
+# --- what each of them is ------------------------------------------------------------------------
+
+
+def applied(transform: Callable, x: np.ndarray, keys: jax.Array, progress: float = 0.0) -> np.ndarray:
+    return np.asarray(jax.jit(jax.vmap(transform, (0, None, None)))(keys, x, progress))
+
+
+def test_composition_runs_in_order_with_keys_of_its_own():
+    x, key = jnp.asarray(picture()), jax.random.key(3)
+    found = t.compose(t.jitter(4), t.jitter(4), t.pad(1, fill=0.0))(key, x, 0.0)
+    by_hand = t.jitter(4)(jax.random.fold_in(key, 0), x, 0.0)
+    by_hand = t.jitter(4)(jax.random.fold_in(key, 1), by_hand, 0.0)
+    np.testing.assert_array_equal(found, np.pad(by_hand, ((1, 1), (1, 1), (0, 0))))
+    np.testing.assert_array_equal(t.compose()(key, x, 0.0), x)
+
+
+def test_pad_is_numpys():
+    x = picture()
+    for fill in (0.5, 0.0):
+        expected = np.pad(x, ((3, 3), (3, 3), (0, 0)), constant_values=fill)
+        np.testing.assert_array_equal(t.pad(3, fill)(KEYS[0], jnp.asarray(x), 0.0), expected)
+    np.testing.assert_array_equal(t.pad(0)(KEYS[0], jnp.asarray(x), 0.0), x)
+
+
+def test_jitter_is_an_exact_crop():
+    """Of every offset along both axes, and all of them come up."""
+    x, pixels = picture(), 2
+    crops = {
+        x[i : i + H - pixels, j : j + W - pixels].tobytes(): (i, j)
+        for i in range(pixels + 1) for j in range(pixels + 1)
+    }  # fmt: skip
+    drawn = [crops[out.tobytes()] for out in applied(t.jitter(pixels), x, jax.random.split(KEYS[0], 64))]
+    assert set(drawn) == set(crops.values())
+
+
+@pytest.mark.parametrize("factor", [0.8, 0.95, 1.0, 1.25])
+def test_scale_equals_scipy(factor: float):
+    x = picture(h=24, w=21)
+    found = np.asarray(t.scale((factor,))(KEYS[0], jnp.asarray(x), 0.0))
+    center = (np.array(x.shape[:2]) - 1) / 2
+    matrix = np.diag([1 / factor, 1 / factor])
+    expected = np.stack(
+        [
+            ndimage.affine_transform(p, matrix, center - matrix @ center, order=1)
+            for p in np.moveaxis(x, -1, 0)
+        ],
+        -1,
+    )
+    y, x_ = np.mgrid[:24, :21]
+    away = np.maximum(np.abs(y - center[0]) - factor * 12, np.abs(x_ - center[1]) - factor * 10.5)
+    np.testing.assert_allclose(found[away < -factor], expected[away < -factor], atol=1e-5)
+    assert np.all(found[away > 0.01] == 0.5)  # what comes in from outside
+
+
+def test_every_factor_comes_up():
+    x, factors = smooth(24, 24), (0.5, 1.0, 2.0)
+    single = {np.asarray(t.scale((f,))(KEYS[0], jnp.asarray(x), 0.0)).mean().round(4): f for f in factors}
+    found = [single[o.mean().round(4)] for o in applied(t.scale(factors), x, jax.random.split(KEYS[0], 60))]
+    assert min(found.count(f) for f in factors) > 10
+
+
+@pytest.mark.parametrize("size", [(24, 24), (21, 26)])
+@pytest.mark.parametrize("degrees", [-60, -15, 5, 10, 30, 90])
+def test_rotate_equals_scipy(size: tuple[int, int], degrees: float):
+    """Wherever scipy finds the picture, a pixel away from its edge."""
+    x = smooth(*size)
+    found = t.rotate((degrees,))(KEYS[0], jnp.asarray(x), 0.0)
+    expected = ndimage.rotate(x, degrees, order=1, reshape=False)
+    inside = ndimage.rotate(np.ones(size), degrees, order=1, reshape=False) > 0.999
+    inside = ndimage.binary_erosion(inside, iterations=2)
+    assert inside.sum() > 150
+    np.testing.assert_allclose(np.asarray(found)[inside], expected[inside], atol=0.02)
+
+
+def test_rotate_is_counter_clockwise():
+    """As for scikit-image and scipy, and as people see it: what is on the right goes up."""
+    x = np.zeros((21, 21, 1), np.float32)
+    x[10, 18] = 1
+    found = np.asarray(t.rotate((90,), fill=0.0)(KEYS[0], jnp.asarray(x), 0.0))
+    assert found[2, 10, 0] == pytest.approx(1, abs=1e-4)
+    np.testing.assert_allclose(found, np.rot90(x), atol=1e-4)
+    y, x_, _ = ndimage.center_of_mass(np.asarray(t.rotate((30,), fill=0.0)(KEYS[0], jnp.asarray(x), 0.0)))
+    assert (y, x_) == pytest.approx(
+        (10 - 8 * math.sin(math.pi / 6), 10 + 8 * math.cos(math.pi / 6)), abs=0.05
+    )
+
+
+def test_rotate_keeps_every_pixel_of_a_quarter_turn():
+    x = picture(h=12, w=12)
+    for degrees, turns in ((90, 1), (-90, -1)):
+        found = t.rotate((degrees,))(KEYS[0], jnp.asarray(x), 0.0)
+        np.testing.assert_allclose(found, np.rot90(x, turns), atol=1e-5)
+
+
+def test_rotate_by_nothing_changes_nothing():
+    """Also where larger angles might have been drawn; .5 is taken away and added, and no more."""
+    x = picture()
+    expected = (x - np.float32(0.5)) + np.float32(0.5)
+    np.testing.assert_array_equal(t.rotate((0,))(KEYS[0], jnp.asarray(x), 0.0), expected)
+    found = applied(t.rotate((0, 10)), x, jax.random.split(KEYS[0], 8))
+    still = [np.array_equal(out, expected) for out in found]
+    assert any(still)
+    assert not all(still)
+
+
+@pytest.mark.parametrize("name", ["scale", "rotate", "crop"])
+def test_outside_is_fill(name: str):
+    options: dict[str, tuple] = {"scale": ((0.5,),), "rotate": ((45,),), "crop": (8, (1.0, 1.0), 0.0, 0.0)}
+    for fill in (0.5, 0.25):
+        x = jnp.full((20, 20, 1), fill)  # what lies outside cannot be told from the picture
+        out = np.asarray(getattr(t, name)(*options[name], fill=fill)(KEYS[0], x, 0.0))
+        np.testing.assert_allclose(out, fill, atol=1e-6)
+    corner = {"scale": 0.5, "rotate": 0.5, "crop": 1.0}[name]  # a whole crop has no outside
+    out = getattr(t, name)(*options[name])(KEYS[0], jnp.ones((20, 20, 1)), 0.0)
+    np.testing.assert_allclose(out[0, 0, 0], corner, atol=1e-6)
+
+
+def sides_and_centers(transform: Callable, progress: float) -> tuple[np.ndarray, np.ndarray]:
+    """Of 256 crops, read off a picture whose colours are its coordinates in 0 … 1."""
+    size = 40
+    at = (np.arange(size) + 0.5) / size
+    ramps = np.stack(np.meshgrid(at, at, indexing="ij"), -1).astype(np.float32)
+    out = applied(transform, ramps, jax.random.split(jax.random.key(5), 256), progress)
+    n = out.shape[1]
+    middle = out[:, n // 4 : -n // 4, n // 4 : -n // 4]  # the ramp is straight away from the edge
+    steps = np.stack(
+        [np.diff(middle[..., 0], axis=1).mean((1, 2)), np.diff(middle[..., 1], axis=2).mean((1, 2))]
+    )
+    return steps.T * n, middle.mean((1, 2))
+
+
+@pytest.mark.parametrize(("progress", "mean"), [(0.0, 0.5), (0.5, 0.275), (1.0, 0.05)])
+def test_crops_shrink_through_the_run(progress: float, mean: float):
+    sides, centers = sides_and_centers(t.crop(16), progress)
+    np.testing.assert_allclose(sides[:, 0], sides[:, 1], atol=5e-3)  # square
+    drawn = np.clip(np.random.default_rng(0).normal(mean, 0.05, 100_000), 0.02, 1)
+    assert sides[:, 0].mean() == pytest.approx(drawn.mean(), abs=0.01)
+    assert sides[:, 0].std() == pytest.approx(drawn.std(), rel=0.2)
+    np.testing.assert_allclose(centers.mean(0), 0.5, atol=0.03)
+    if mean < 0.3:  # few are held back by the picture's edge
+        np.testing.assert_allclose(centers.std(0), 0.15, rtol=0.15)
+
+
+def test_crops_stay_inside():
+    sides, centers = sides_and_centers(t.crop(16, (0.8, 0.8), 0.1, 0.5), 0.0)
+    assert (centers - sides / 2).min() > -0.02
+    assert (centers + sides / 2).max() < 1.02
+
+
+def test_a_whole_crop_is_a_resize():
+    x = picture(h=24, w=24)
+    out = t.crop(8, (1.0, 1.0), 0.0, 0.0)(KEYS[0], jnp.asarray(x), 0.0)
+    expected = jax.image.resize(x, (8, 8, 3), "linear")  # with averaging
+    np.testing.assert_allclose(out, expected, atol=1e-5)
+
+
+def test_flip_mirrors_half_of_them():
+    x = picture()
+    found = applied(t.flip(), x, jax.random.split(KEYS[0], 100))
+    mirrored = [np.array_equal(out, x[:, ::-1]) for out in found]
+    assert all(m or np.array_equal(out, x) for m, out in zip(mirrored, found, strict=True))
+    assert 30 < sum(mirrored) < 70
+
+
+def test_blur_equals_scipy():
+    x, radius = picture(), math.ceil(nn.gaussian_radius(1.2))
+    expected = ndimage.gaussian_filter(x, (1.2, 1.2, 0), mode="reflect", radius=(radius, radius, 0))
+    np.testing.assert_allclose(t.blur(1.2, 1.2)(KEYS[0], jnp.asarray(x), 0.0), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("normal", "uniform"), [(0.1, 0.0), (0.0, 0.2), (0.1, 0.2)])
+def test_noise_has_its_spread(normal: float, uniform: float):
+    x = picture(h=60, w=60)
+    added = np.asarray(t.noise(normal, uniform)(KEYS[0], jnp.asarray(x), 0.0)) - x
+    assert added.mean() == pytest.approx(0, abs=0.01)
+    assert added.std() == pytest.approx(math.sqrt(normal**2 + uniform**2 / 3), rel=0.05)
+    if not normal:
+        assert np.abs(added).max() <= uniform + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: t.pad(-1), "padding must be 0 pixels or more, not -1"),
+        (lambda: t.jitter(-1), "jitter must be 0 pixels or more, not -1"),
+        (
+            lambda: t.jitter(8)(KEYS[0], jnp.zeros((8, 9, 3)), 0.0),
+            r"jitter by 8 needs a larger.*pad it first",
+        ),
+        (lambda: t.scale(()), "scale draws from one or more positive factors"),
+        (lambda: t.scale((1.0, 0.0)), "scale draws from one or more positive factors"),
+        (lambda: t.rotate(()), "rotate draws from one or more angles within -90 ... 90"),
+        (lambda: t.rotate((91,)), "rotate draws from one or more angles within -90 ... 90"),
+        (lambda: t.blur(0.0, 1.0), "blur draws sigma from a range 0 < low <= high"),
+        (lambda: t.blur(2.0, 1.0), "blur draws sigma from a range 0 < low <= high"),
+        (lambda: t.scale([1.0]), "arguments of scale must be hashable"),
+    ],
+)
+def test_bad_arguments(make: Callable, text: str):
+    with pytest.raises(InputError, match=text):
+        make()
+
+
+def test_equal_arguments_give_the_same_object():
+    assert t.standard() is t.standard()
+    assert t.jitter(8) is t.jitter(pixels=8)
+    assert t.compose(t.pad(1), t.flip()) is t.compose(t.pad(1), t.flip())
+    assert t.compose(t.pad(1), t.flip()) is not t.compose(t.flip(), t.pad(1))
