@@ -93,7 +93,7 @@ def test_signature_and_shape(name: str):
         assert shape.dtype == jnp.float32
     eager = transform(KEYS[0], x, 0.5)
     np.testing.assert_allclose(alone(name)(KEYS[0], x, 0.5)[0], eager, atol=1e-5)
-    assert transform(KEYS[0], x[..., :1], 0.5).shape[-1] == 1
+    assert jax.eval_shape(lambda key: transform(key, x[..., :1], 0.5), KEYS[0]).shape[-1] == 1
 
 
 @every_transform
@@ -122,26 +122,24 @@ def test_keys_decide(name: str):
 
 @every_transform
 def test_own_gradients_equal_those_of_plain_operators(name: str):
-    x = picture()
+    """Which also have a forward mode."""
+    x, v = picture(), picture(1)
+
+    @jax.jit
+    def plain(key: jax.Array, x: jax.Array, v: jax.Array) -> tuple:
+        rise = jax.jvp(lambda x: TABLE[name].transform(key, x, 0.2), (x,), (v,))[1]
+        return *both_ways(name)(key, x, 0.2), rise
+
     found = [alone(name)(key, x, 0.2) for key in KEYS]
     with nn.lax_only():
-        plain = jax.jit(both_ways(name))
-        expected = [plain(key, x, 0.2) for key in KEYS]
-    for (out, pull), (plain_out, plain_pull) in zip(found, expected, strict=True):
+        expected = [plain(key, x, v) for key in KEYS]
+    for key, (out, pull), (plain_out, plain_pull, rise) in zip(KEYS, found, expected, strict=True):
         assert np.isfinite(pull).all()
         assert np.abs(pull).max() > 0
         np.testing.assert_allclose(out, plain_out, atol=1e-5)
         np.testing.assert_allclose(pull, plain_pull, atol=1e-5)
-
-
-@every_transform
-def test_forward_mode_in_lax_only(name: str):
-    """All are affine in the picture: the slope along v is the difference."""
-    x, v = picture(0), picture(1)
-    transform, run = TABLE[name].transform, alone(name)
-    with nn.lax_only():
-        rise = jax.jit(lambda x, v: jax.jvp(lambda x: transform(KEYS[1], x, 0.2), (x,), (v,))[1])(x, v)
-    np.testing.assert_allclose(rise, run(KEYS[1], x + v, 0.2)[0] - run(KEYS[1], x, 0.2)[0], atol=1e-5)
+        # all are affine in the picture: the slope along v is the difference
+        np.testing.assert_allclose(rise, alone(name)(key, x + v, 0.2)[0] - out, atol=1e-5)
 
 
 @every_transform
@@ -150,18 +148,22 @@ def test_the_dtype_is_kept(name: str, dtype: Any):
     """Of the picture, and of the gradient."""
     with jax.enable_x64(dtype == jnp.float64):
         x = jnp.asarray(picture(), dtype)
-        out, pull = jax.eval_shape(jax.vjp, lambda x: TABLE[name].transform(KEYS[0], x, 0.5), x)
+
+        def run(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+            out, back = jax.vjp(lambda x: TABLE[name].transform(KEYS[0], x, 0.5), x)
+            return out, back(out)[0]
+
+        out, pull = jax.eval_shape(run, x)
         assert out.dtype == dtype
-        assert jax.eval_shape(lambda f, g: f(g), pull, out)[0].dtype == dtype
+        assert pull.dtype == dtype
 
 
 @pytest.mark.parametrize("name", [name for name, row in TABLE.items() if row.grey])
 def test_grey_stays_grey(name: str):
     """Exactly: what comes in from outside is .5 as well."""
-    keys = jax.random.split(jax.random.key(1), 16)
-    run = jax.jit(jax.vmap(TABLE[name].transform, (0, None, None)))
-    found = run(keys, np.full((H, W, C), 0.5, np.float32), 0.5)
-    assert np.abs(np.asarray(found) - 0.5).max() <= (1e-6 if name == "blur" else 0)
+    x = np.full((H, W, C), 0.5, np.float32)
+    found = np.stack([alone(name)(key, x, 0.5)[0] for key in jax.random.split(jax.random.key(1), 16)])
+    assert np.abs(found - 0.5).max() <= (1e-6 if name == "blur" else 0)
 
 
 @pytest.mark.parametrize("name", ["standard", "crop"])
@@ -285,7 +287,7 @@ def test_rotate_is_counter_clockwise():
 
 
 def test_rotate_keeps_every_pixel_of_a_quarter_turn():
-    x = picture(h=12, w=12)
+    x = picture(h=13, w=13)  # around a pixel; around a corner, shears are by half pixels
     for degrees, turns in ((90, 1), (-90, -1)):
         found = t.rotate((degrees,))(KEYS[0], jnp.asarray(x), 0.0)
         np.testing.assert_allclose(found, np.rot90(x, turns), atol=1e-5)
@@ -331,7 +333,7 @@ def sides_and_centers(transform: Callable, progress: float) -> tuple[np.ndarray,
 @pytest.mark.parametrize(("progress", "mean"), [(0.0, 0.5), (0.5, 0.275), (1.0, 0.05)])
 def test_crops_shrink_through_the_run(progress: float, mean: float):
     sides, centers = sides_and_centers(t.crop(16), progress)
-    np.testing.assert_allclose(sides[:, 0], sides[:, 1], atol=5e-3)  # square
+    np.testing.assert_allclose(sides[:, 0], sides[:, 1], atol=0.02)  # square
     drawn = np.clip(np.random.default_rng(0).normal(mean, 0.05, 100_000), 0.02, 1)
     assert sides[:, 0].mean() == pytest.approx(drawn.mean(), abs=0.01)
     assert sides[:, 0].std() == pytest.approx(drawn.std(), rel=0.2)

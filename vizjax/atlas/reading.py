@@ -70,7 +70,8 @@ class Layer:
         """
         if unit not in self.units:
             raise InputError(
-                f"unit {unit} of layer {self.name!r} is not in the atlas; it has {spelled(self.units.tolist())}"
+                f"unit {unit} of layer {self.name!r} is not in the atlas;"
+                f" it has {spelled(self.units.tolist())}"
             )
         h, w = self._size
         found = []
