@@ -260,8 +260,9 @@ def test_every_factor_comes_up():
     assert min(found.count(f) for f in factors) > 10
 
 
-@pytest.mark.parametrize("size", [(24, 24), (21, 26)])
-@pytest.mark.parametrize("degrees", [-60, -15, 5, 10, 30, 90])
+@pytest.mark.parametrize(
+    ("size", "degrees"), [((24, 24), 10), ((21, 26), -15), ((26, 21), 30), ((24, 23), -60), ((20, 27), 90)]
+)
 def test_rotate_equals_scipy(size: tuple[int, int], degrees: float):
     """Wherever scipy finds the picture, a pixel away from its edge."""
     x = smooth(*size)

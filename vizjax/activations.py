@@ -33,8 +33,9 @@ def scope(name: str, block: Coroutine) -> Coroutine:
         >>> def block(x):
         ...     x = yield "double", 2 * x
         ...     return x + 1
-        >>> dict(scope("a", block(jnp.array(1.0)))).keys()
-        dict_keys(['a.double', 'a'])
+        >>> running = scope("a", block(1.0))
+        >>> next(running), running.send(2.0)
+        (('a.double', 2.0), ('a', 3.0))
     """
     reply: Any = None
     while True:
@@ -63,6 +64,8 @@ class Activations(Mapping[str, Array]):
         name, value = self._running.send(self._reply)
         if name in self._edit:
             value = self._edit[name](value)
+        if 0 in value.shape:
+            raise ValueError(f"nothing is left of them at {name!r}")
         self._known[name] = self._reply = value
 
     def __getitem__(self, name: str) -> Array:

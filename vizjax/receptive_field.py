@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 
@@ -37,6 +38,7 @@ def receptive_fields(program: ClosedJaxpr, pictures: int) -> list[tuple[int | No
         position depends on the whole picture, or in a way that is not followed.
 
     Example:
+        >>> import jax
         >>> blur = lambda x: jax.lax.reduce_window(x, 0.0, jax.lax.add, (1, 3, 3, 1), (1, 2, 2, 1), "SAME")
         >>> receptive_fields(jax.make_jaxpr(blur)(jax.numpy.ones((1, 8, 8, 1))), 0)
         [(2, 3)]
@@ -69,10 +71,10 @@ def _follow(program: Jaxpr, inputs: list[Seen]) -> list[Seen]:
 
 
 def _through(equation: Any, windows: list[Seen]) -> list[Seen]:
-    inner = _inner_program(equation.params)
-    if inner is not None and len(inner.invars) == len(windows):
-        return _follow(inner, windows)
     rule = _RULES.get(equation.primitive.name, _elementwise)
+    inner = _inner_program(equation.params)
+    if rule is _elementwise and inner is not None and len(inner.invars) == len(windows):
+        return _follow(inner, windows)
     return [rule(equation, windows)] * len(equation.outvars)
 
 
@@ -105,7 +107,8 @@ def _elementwise(equation: Any, windows: list[Seen]) -> Window:
 def _convolution(equation: Any, windows: list[Seen]) -> Window:
     params, kernel = equation.params, equation.invars[1].aval.shape
     numbers = params["dimension_numbers"]
-    if windows[0] is None or numbers.lhs_spec[2] != _ROW or params["lhs_dilation"][0] != 1:
+    static = windows[1] is None and numbers.lhs_spec[2] == _ROW and params["lhs_dilation"][0] == 1
+    if not static:
         return EVERYTHING
     reach = (kernel[numbers.rhs_spec[2]] - 1) * params["rhs_dilation"][0]
     return _moved(windows[0], params["window_strides"][0], params["padding"][0][0], reach)
@@ -125,7 +128,7 @@ def _moved(window: Seen, stride: int, padding: int, reach: int) -> Window:
 
 def _padding(equation: Any, windows: list[Seen]) -> Window:
     low, _, interior = equation.params["padding_config"][_ROW]
-    return EVERYTHING if interior else _moved(windows[0], 1, low, 0)
+    return EVERYTHING if interior else _moved(windows[0], 1, int(low), 0)
 
 
 def _slicing(equation: Any, windows: list[Seen]) -> Window:
@@ -140,21 +143,27 @@ def _product(equation: Any, windows: list[Seen]) -> Window:
     return _union(windows[:1]) if local else EVERYTHING
 
 
-def _joining(equation: Any, windows: list[Seen]) -> Window:
-    return EVERYTHING if equation.params["dimension"] <= _ROW else _union(windows)
+def _along_axes(equation: Any, windows: list[Seen]) -> Window:
+    p = equation.params
+    (axes,) = (p[key] for key in ("axes", "axis", "dimension", "dimensions") if key in p)
+    return EVERYTHING if np.min(axes, initial=_ROW + 1) <= _ROW else _union(windows)
 
 
-def _reduction(equation: Any, windows: list[Seen]) -> Window:
-    return EVERYTHING if min(equation.params["axes"]) <= _ROW else _union(windows)
-
-
+_POOLING = ("reduce_window_max", "reduce_window_sum", "reduce_window_min")
+_ALONG_AXES = (
+    "argmax", "argmin", "concatenate", "cumlogsumexp", "cummax", "cummin", "cumprod", "cumsum", "reduce_and",
+    "reduce_max", "reduce_min", "reduce_or", "reduce_prod", "reduce_sum", "rev", "sort", "squeeze",
+)  # fmt: skip
+_NOT_FOLLOWED = (
+    "cond", "dynamic_slice", "dynamic_update_slice", "fft", "gather", "scan", "scatter", "top_k", "transpose",
+    "while",
+)  # fmt: skip
 _RULES = {
     "conv_general_dilated": _convolution,
     "pad": _padding,
     "slice": _slicing,
     "dot_general": _product,
-    "concatenate": _joining,
-    "transpose": lambda equation, windows: EVERYTHING,
-    "reshape": _elementwise,
-} | {f"reduce_{kind}": _reduction for kind in ("sum", "max", "min", "prod")}
-_RULES |= dict.fromkeys(("reduce_window_max", "reduce_window_sum", "reduce_window_min"), _pooling)
+}
+_RULES |= dict.fromkeys(_POOLING, _pooling)
+_RULES |= dict.fromkeys(_ALONG_AXES, _along_axes)
+_RULES |= dict.fromkeys(_NOT_FOLLOWED, lambda equation, windows: EVERYTHING)

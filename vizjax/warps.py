@@ -7,6 +7,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float
 
 from vizjax import nn
@@ -66,43 +67,51 @@ def rotated(picture: Picture, angle: Float[Array, ""], largest: float) -> Pictur
     margin = math.ceil(min(along, (1 / math.cos(largest) - 1) * w / 2))
     across = math.sin(largest) * (w / 2 + margin)
     x = jnp.pad(picture, ((0, 0), (margin, margin), (0, 0)))
-    x = sheared(x, jnp.tan(angle / 2), math.ceil(along))
-    x = sheared(x.swapaxes(0, 1), -jnp.sin(angle), math.ceil(across)).swapaxes(0, 1)
-    return sheared(x, jnp.tan(angle / 2), math.ceil(along))[:, margin : margin + w]
+    x = sheared(x, jnp.tan(angle / 2), math.ceil(along), axis=1)
+    x = sheared(x, -jnp.sin(angle), math.ceil(across), axis=0)
+    return sheared(x, jnp.tan(angle / 2), math.ceil(along), axis=1)[:, margin : margin + w]
 
 
-def sheared(x: Picture, slope: Float[Array, ""], reach: int) -> Picture:
-    """Every row moved right by slope · (its distance below the middle row), linearly interpolated.
+def sheared(x: Picture, slope: Float[Array, ""], reach: int, axis: int) -> Picture:
+    """Every line along an axis moved by slope · (its distance beyond the middle line).
+
+    Linearly interpolated; what comes in from outside is 0.
 
     Args:
-        x: a picture; outside of it lies 0.
-        slope: pixels a row; may be traced.
+        x: a picture.
+        slope: pixels a line; may be traced.
         reach: the largest move that will come, in pixels.
+        axis: 1 moves rows to the right, 0 moves columns down.
 
     Returns:
         A picture of the same shape.
 
     Example:
-        >>> sheared(jnp.eye(3)[..., None], jnp.array(-1.0), 1)[:, :, 0].tolist()
+        >>> sheared(jnp.eye(3)[..., None], jnp.array(-1.0), 1, axis=1)[:, :, 0].tolist()
         [[0.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 1.0, 0.0]]
     """
     if nn.uses_lax_only():
-        return _shear(x, slope, reach)
-    return _shear_with_own_transpose(x, slope, reach)
+        return _shear(x, slope, reach, axis)
+    return _shear_with_own_transpose(x, slope, reach, axis)
 
 
-def _shear(x: Array, slope: Array, reach: int) -> Array:
-    h, w, _ = x.shape
-    origin = -slope * (jnp.arange(h) - (h - 1) / 2)
-    padded = jnp.pad(x, ((0, 0), (reach, reach), (0, 0)))
-    taps = [jnp.maximum(0, 1 - jnp.abs(origin - k)).astype(x.dtype) for k in range(-reach, reach + 1)]
-    return sum((tap[:, None, None] * padded[:, k : k + w] for k, tap in enumerate(taps)), jnp.zeros_like(x))
+def _shear(x: Array, slope: Array, reach: int, axis: int) -> Array:
+    lines, length = x.shape[1 - axis], x.shape[axis]
+    origin = jnp.expand_dims(-slope * (jnp.arange(lines) - (lines - 1) / 2), (axis, 2))
+    # Without the barrier XLA would compute what comes before once for every tap.
+    padding = [(reach, reach) if i == axis else (0, 0) for i in range(3)]
+    padded = lax.optimization_barrier(jnp.pad(x, padding))
+    out = jnp.zeros_like(x)
+    for k in range(2 * reach + 1):
+        tap = jnp.maximum(0, 1 - jnp.abs(origin - (k - reach))).astype(x.dtype)
+        out += tap * lax.slice_in_dim(padded, k, k + length, axis=axis)
+    return out
 
 
 # The transpose of a shear is the opposite shear: as fast as the forward pass, where differentiating
 # through the slices would add up as many padded arrays as there are taps.
-_shear_with_own_transpose = jax.custom_vjp(_shear, nondiff_argnums=(2,))
+_shear_with_own_transpose = jax.custom_vjp(_shear, nondiff_argnums=(2, 3))
 _shear_with_own_transpose.defvjp(
-    lambda x, slope, reach: (_shear(x, slope, reach), slope),
-    lambda reach, slope, g: (_shear(g, -slope, reach), None),
+    lambda x, slope, reach, axis: (_shear(x, slope, reach, axis), slope),
+    lambda reach, axis, slope, g: (_shear(g, -slope, reach, axis), None),
 )

@@ -12,11 +12,36 @@ Activation = Float[Array, "n *places c"]
 Scalar = Float[Array, ""]
 
 
-def channel_means(x: Array) -> Array:
+def channel_means(x: Activation) -> Float[Array, "n c"]:
+    """The mean of each channel over positions.
+
+    Args:
+        x: an activation.
+
+    Returns:
+        One value a picture and channel.
+
+    Example:
+        >>> channel_means(jnp.arange(8.0).reshape(1, 2, 2, 2)).tolist()
+        [[3.0, 4.0]]
+    """
     return x.reshape(x.shape[0], -1, x.shape[-1]).mean(1)
 
 
-def at_position(x: Array, position: Sequence[int] | Array | None) -> Array:
+def at_position(x: Float[Array, "n h w c"], position: Sequence[int] | Array | None) -> Float[Array, "n c"]:
+    """What lies at one position, chosen by a product, so that it may be traced.
+
+    Args:
+        x: an activation.
+        position: (row, column); None for the centre, of even sizes the cell below and right of it.
+
+    Returns:
+        One value a picture and channel.
+
+    Example:
+        >>> at_position(jnp.arange(16.0).reshape(1, 4, 4, 1), None).item()
+        10.0
+    """
     h, w = x.shape[1:3]
     row, column = (h // 2, w // 2) if position is None else position
     place = jax.nn.one_hot(row, h)[:, None] * jax.nn.one_hot(column, w)

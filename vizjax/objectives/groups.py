@@ -23,7 +23,7 @@ def diversity(x: Activation) -> Scalar:
         Olah et al., Feature Visualization, Distill 2017.
 
     Example:
-        >>> diversity(jnp.ones((4, 2, 2, 3))).round(3).item()
+        >>> round(diversity(jnp.ones((4, 2, 2, 3))).item(), 3)
         3.0
     """
     grams = gram(x).reshape(x.shape[0], -1)
