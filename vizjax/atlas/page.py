@@ -1,8 +1,8 @@
 """The page that shows an atlas in a browser, as text: no server, no network, no build step.
 
-The page is one file, ``page.html``, with the atlas' manifest inlined. What each layer holds is in a
-script of its own, which the page loads when the layer is looked at. A script, because a page opened
-from ``file://`` may load scripts and pictures of its folder, and nothing else.
+The page is one file: ``page.html`` with ``page.css``, ``page.js`` and the atlas' manifest inlined. What
+each layer holds is in a script of its own, which the page loads when the layer is looked at. A script,
+because a page opened from ``file://`` may load scripts and pictures of its folder, and nothing else.
 """
 
 import base64
@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-_TEMPLATE = Path(__file__).with_name("page.html")
+_PARTS = {name: Path(__file__).with_name(f"page.{name}") for name in ("html", "css", "js")}
 
 
 def html(manifest: dict[str, Any]) -> str:
@@ -34,12 +34,12 @@ def html(manifest: dict[str, Any]) -> str:
         >>> '"name":"\\\\u003c/script\\\\u003e"' in page
         True
     """
-    page = _TEMPLATE.read_text(encoding="utf-8")
+    page, style, script = (part.read_text(encoding="utf-8") for part in _PARTS.values())
     policy = "; ".join(
         [
             "default-src 'none'",
-            f"script-src 'self' {_digest(page, 'script')}",
-            f"style-src {_digest(page, 'style')}",
+            f"script-src 'self' {_digest(script)}",
+            f"style-src {_digest(style)}",
             "img-src 'self'",
             "base-uri 'none'",
             "form-action 'none'",
@@ -47,6 +47,8 @@ def html(manifest: dict[str, Any]) -> str:
     )
     slots = {
         "policy": policy,
+        "style": style,
+        "script": script,
         "manifest": _json(manifest),
         # JSON.parse sorts keys that look like integers before all others: the order is said apart.
         "order": _json(list(manifest.get("layers", {}))),
@@ -82,8 +84,7 @@ def _json(value: Any) -> str:
     return text.translate({ord(character): f"\\u{ord(character):04x}" for character in "<>&"})
 
 
-def _digest(page: str, tag: str) -> str:
-    """The content security policy's name for the template's one inline script or style."""
-    content = page.partition(f"<{tag}>")[2].partition(f"</{tag}>")[0]
+def _digest(content: str) -> str:
+    """The content security policy's name for an inline script or style."""
     digest = hashlib.sha256(content.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"
