@@ -24,7 +24,7 @@ def done(tmp_path_factory):
     commands = []
     for language, text in SNIPPETS:
         if language == "python":
-            exec(compile(text, "README.md", "exec"), names)  # noqa: S102
+            exec(compile(text, "README.md", "exec"), names)
             continue
         assert language == "sh"
         for line in text.strip().splitlines():

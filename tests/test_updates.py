@@ -166,6 +166,8 @@ def test_it_refuses_what_is_not_pixels(name: str, image: vz.images.Parameterizat
     params = image.init(jax.random.key(0))
     with pytest.raises(InputError, match=rf"{name} works on pixels.*use image=vizjax.images.pixels"):
         operator.update(params, operator.init(params), params, image_gradient=jnp.ones(SHAPE))
+    if image is OTHERS["pyramid"] and name != "clip_small_norm":
+        return  # once is enough: its start takes a second to compile
     with pytest.raises(InputError, match=rf"{name} works on pixels"):
         vz.render(tiny(), brightness, image=image, optimizer=operator, **PLAIN)
 

@@ -24,7 +24,7 @@ ATTEMPTS = 3
 FLAT = 8 / 255
 """A picture whose luminance deviates by less is taken for dead."""
 
-DIVERSITY = 10.0
+DIVERSITY = 3.0
 """Weight of `vizjax.objectives.diversity` in the facet ``diverse``."""
 
 LARGEST_SHEET = 16383

@@ -17,7 +17,9 @@ def diversity(x: Activation) -> Scalar:
         x: an activation of a group of n pictures.
 
     Returns:
-        0 for groups without anything in common, n − 1 for equal ones. Usual weight: 100.
+        0 for groups without anything in common, n − 1 for equal ones. A weight of a tenth of the
+        attained activation makes a difference and costs little: 3 for EfficientNet-Lite0 (Lucid, for
+        InceptionV1, uses 100).
 
     References:
         Olah et al., Feature Visualization, Distill 2017.
