@@ -362,6 +362,7 @@ LOCAL: dict[str, Callable] = {
     "three in a row": lambda x: convolved(convolved(convolved(x, 2), 1), 2),
     "pool": lambda x: pooled(convolved(x), 3, 2),
     "residual": lambda x: x + convolved(convolved(x)),
+    "looking back": lambda x: x + convolved(x, 1, ((3, -1), (1, 1))),
     "concatenated": lambda x: jnp.concatenate([convolved(x, 2, ((1, 1), (1, 1))), x[:, ::2, ::2]], -1),
     "padded and cut": lambda x: convolved(jnp.pad(x, ((0, 0), (4, 2), (0, 0), (0, 0)))[:, 3::2]),
     "matrix product": lambda x: jnp.matmul(convolved(x, 2), KERNEL[0, 0]),

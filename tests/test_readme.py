@@ -58,17 +58,14 @@ def test_the_snippets_did_what_they_say(done):
     assert names["layer"].images.shape == (8, 1, 64, 64, 3)
 
 
-def test_the_page_of_the_default_atlas_opens_in_a_browser(done):
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        page = browser.new_page()
-        complaints = []
-        page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
-        page.goto((done[0] / "atlas" / "index.html").as_uri() + "#blocks.4/7")
-        page.get_by_role("dialog").wait_for()
-        assert "Unit 7" in page.get_by_role("dialog").inner_text()
-        browser.close()
+def test_the_page_of_the_default_atlas_opens_in_a_browser(done, browser):
+    page = browser.new_page()
+    complaints = []
+    page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
+    page.goto((done[0] / "atlas" / "index.html").as_uri() + "#blocks.4/7")
+    page.get_by_role("dialog").wait_for()
+    assert "Unit 7" in page.get_by_role("dialog").inner_text()
+    page.close()
     assert not complaints
 
 

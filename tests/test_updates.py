@@ -165,6 +165,8 @@ def test_it_refuses_what_is_not_pixels(name: str, image: vz.images.Parameterizat
     operator = optax.chain(optax.sgd(0.1), made(name, -1))
     params = image.init(jax.random.key(0))
     with pytest.raises(InputError, match=rf"{name} works on pixels.*use image=vizjax.images.pixels"):
+        operator.update(params, operator.init(params), params)
+    with pytest.raises(InputError, match=rf"{name} works on pixels.*use image=vizjax.images.pixels"):
         operator.update(params, operator.init(params), params, image_gradient=jnp.ones(SHAPE))
     if image is OTHERS["pyramid"] and name != "clip_small_norm":
         return  # once is enough: its start takes a second to compile

@@ -37,9 +37,9 @@ class Block(nnx.Module):
         rngs: where random weights come from.
 
     Example:
-        >>> block = Block(16, 24, 6, 3, 2, rngs=nnx.Rngs(0))
-        >>> [name for name, _ in block(jnp.ones((1, 8, 8, 16)))]
-        ['expand', 'depthwise', 'project']
+        >>> block = scope("block", Block(16, 24, 6, 3, 2, rngs=nnx.Rngs(0))(jnp.ones((1, 8, 8, 16))))
+        >>> next(block)[0]
+        'block.expand'
     """
 
     def __init__(self, into: int, out: int, expansion: int, kernel: int, stride: int, *, rngs: nnx.Rngs):
@@ -83,9 +83,9 @@ class EfficientNetLite(nnx.Module):
         Tan & Le, EfficientNet, ICML 2019; the Lite variants of the TensorFlow TPU models.
 
     Example:
-        >>> net = EfficientNetLite(rngs=nnx.Rngs(0))
-        >>> next(net(jnp.zeros((1, 32, 32, 3))))[0]
-        'stem.conv'
+        >>> net = nnx.eval_shape(lambda: EfficientNetLite(rngs=nnx.Rngs(0)))
+        >>> len(net.blocks), net.classifier.kernel.shape
+        (16, (1280, 1000))
     """
 
     input_shape = (224, 224, 3)
