@@ -19,7 +19,9 @@ def test_levels_are_the_nearest_and_nonsense_is_grey():
     assert levels.tolist() == [0, 0, 1, 255, 255, 0, 128, 255]
 
 
-@pytest.mark.parametrize(("channels", "shown"), [(1, [0, 0, 0]), (2, [0, 1, 0]), (3, [0, 1, 2]), (5, [0, 1, 2])])
+@pytest.mark.parametrize(
+    ("channels", "shown"), [(1, [0, 0, 0]), (2, [0, 1, 0]), (3, [0, 1, 2]), (5, [0, 1, 2])]
+)
 def test_any_channel_count_can_be_shown(channels, shown):
     picture = np.broadcast_to(np.arange(channels) / 255, (1, 1, channels))
     assert files.to_bytes(picture)[0, 0].tolist() == shown
@@ -74,7 +76,10 @@ def test_factories_return_the_same_object_and_know_how():
     assert vz.images.fourier(16) is vz.images.fourier(size=16, n=1)
     assert vz.images.fourier(16) is not vz.images.fourier(16, n=2)
     assert recipe(vz.images.fourier(16, n=2)) == "fourier(16, n=2)"
-    assert recipe(vz.transforms.compose(vz.transforms.pad(2), vz.transforms.jitter(1))) == "compose(pad(2), jitter(1))"
+    assert (
+        recipe(vz.transforms.compose(vz.transforms.pad(2), vz.transforms.jitter(1)))
+        == "compose(pad(2), jitter(1))"
+    )
     assert recipe(vz.transforms.standard()) == "standard()"
     with pytest.raises(vz.InputError, match="arguments of scale must be hashable"):
         vz.transforms.scale([0.9, 1.1])

@@ -303,3 +303,11 @@ def test_nothing_pulls_where_the_reference_is_reached():
     x = jnp.arange(6.0).reshape(1, 2, 1, 3)
     for difference in (objectives.activation_difference, objectives.content_loss):
         assert not jax.grad(difference)(x, x).any()
+
+
+@pytest.mark.parametrize("unit", [-1, 5, 99])
+def test_a_plain_number_out_of_range_is_answered(unit):
+    with pytest.raises(InputError, match="units and positions are 0 ... 4 here, not"):
+        objectives.channel(jnp.ones((1, 2, 2, 5)), unit)
+    with pytest.raises(InputError, match="not 7"):
+        objectives.neuron(jnp.ones((1, 2, 2, 5)), 0, (7, 0))

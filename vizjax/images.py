@@ -189,6 +189,8 @@ def _matrix(color: Matrix | str | None, channels: int) -> Matrix | None:
 
 
 def _start(start: Array | np.ndarray, shape: tuple[int, int, int, int]) -> Array:
+    if not jnp.issubdtype(start.dtype, jnp.floating):
+        raise InputError(f"a start is of floats in [0, 1], not {start.dtype}; divide 8-bit pictures by 255")
     if start.shape not in (shape, shape[1:]):
         raise InputError(
             f"a start must have the pictures' shape {shape[1:]} (or {shape}), not {start.shape}; resize it"

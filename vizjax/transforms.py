@@ -189,7 +189,7 @@ def crop(
     size: int | tuple[int, int], side: tuple[float, float] = (0.5, 0.05), side_sd: float = 0.05,
     center_sd: float = 0.15, fill: float = 0.5,
 ) -> Transform:  # fmt: skip
-    """Random square crops, scaled to one size, that shrink through the run.
+    """Random crops in the picture's shape, scaled to one size, that shrink through the run.
 
     Args:
         size: side or (height, width) of the result in pixels.

@@ -58,7 +58,9 @@ def test_activations_equal_the_reference(size):
         error = np.abs(sampled(size, row, acts[name]) - GOLDENS[f"{size}/values"][row]).max()
         worst[name] = error / GOLDENS[f"{size}/scale"][row]
     assert max(worst.values()) < 1e-4, worst
-    np.testing.assert_allclose(acts["logits"], GOLDENS[f"{size}/logits"], atol=1e-4 * np.abs(acts["logits"]).max())
+    np.testing.assert_allclose(
+        acts["logits"], GOLDENS[f"{size}/logits"], atol=1e-4 * np.abs(acts["logits"]).max()
+    )
     np.testing.assert_array_equal(np.argsort(-acts["logits"], axis=1)[:, :5], GOLDENS[f"{size}/top5"])
 
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
-from vizjax.objectives.common import Activation, Scalar, channel_means
+from vizjax.objectives.common import Activation, Scalar, channel_means, one_hot
 from vizjax.objectives.references import gram
 
 
@@ -76,5 +76,5 @@ def interpolation(x: Activation, pair: Int[Array, " 2"] | Sequence[int]) -> Scal
         2.0
     """
     share = jnp.linspace(0.0, 1.0, x.shape[0])[:, None]
-    first, last = (jax.nn.one_hot(unit, x.shape[-1]) for unit in pair)
+    first, last = (one_hot(unit, x.shape[-1]) for unit in pair)
     return jnp.sum(channel_means(x) * ((1 - share) * first + share * last)) / x.shape[0]

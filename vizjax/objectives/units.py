@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from vizjax.objectives.common import Activation, Scalar, at_position, channel_means
+from vizjax.objectives.common import Activation, Scalar, at_position, channel_means, one_hot
 
 
 def channel(x: Activation, unit: Int[Array, ""] | int) -> Scalar:
@@ -26,7 +26,7 @@ def channel(x: Activation, unit: Int[Array, ""] | int) -> Scalar:
         >>> channel(jnp.arange(8.0).reshape(1, 2, 2, 2), 1).item()
         4.0
     """
-    return jnp.sum(channel_means(x).mean(0) * jax.nn.one_hot(unit, x.shape[-1]))
+    return jnp.sum(channel_means(x).mean(0) * one_hot(unit, x.shape[-1]))
 
 
 def neuron(
@@ -52,7 +52,7 @@ def neuron(
         >>> neuron(jnp.arange(16.0).reshape(1, 4, 4, 1), 0).item()
         10.0
     """
-    return jnp.sum(at_position(x, position).mean(0) * jax.nn.one_hot(unit, x.shape[-1]))
+    return jnp.sum(at_position(x, position).mean(0) * one_hot(unit, x.shape[-1]))
 
 
 def logit(x: Float[Array, "n c"], unit: Int[Array, ""] | int) -> Scalar:
