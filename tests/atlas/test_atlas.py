@@ -127,6 +127,20 @@ def test_progress_is_told(tmp_path):
     assert again[-1].before + again[-1].now == again[-1].total == 7
 
 
+def test_the_page_can_be_watched_while_it_grows(tmp_path, monkeypatch):
+    from vizjax.atlas import building
+
+    monkeypatch.setattr(building, "PAGE_PAUSE", 0.0)
+    seen = []
+
+    def look(progress):
+        script = tmp_path / "a" / "layers" / "block" / "layer.js"
+        seen.append(script.read_text().count(".webp") if script.exists() else 0)
+
+    build(tmp_path / "a", on_progress=look)
+    assert sorted(set(seen)) == [0, 1, 2, 3]
+
+
 WORKER = """
 import sys
 sys.path.insert(0, {tests!r})

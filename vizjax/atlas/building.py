@@ -1,7 +1,8 @@
 """Building an atlas: which shards are open, who renders them, and the page about them."""
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, as_completed
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,9 @@ from vizjax.atlas.jobs import LARGEST_SHEET, Facet, Shard, facet, render_shard, 
 from vizjax.atlas.reading import Atlas, open_atlas
 from vizjax.errors import InputError, spelled, unknown
 from vizjax.models import MODELS
+
+PAGE_PAUSE = 20.0
+"""Seconds after which a growing atlas's page is written again, so that it can be watched."""
 
 
 class Progress(NamedTuple):
@@ -169,28 +173,37 @@ def _render_all(
     before: int,
     total: int,
 ) -> None:
-    finished = 0
+    finished, page_at = 0, time.monotonic()
 
-    def report(shard: Shard, under_way: float) -> None:
+    def report(shard: Shard, under_way: float = 0.0) -> None:
         if on_progress:
             on_progress(Progress(shard.layer, before, total, finished + under_way))
 
+    for shard in _rendered(net, shards, executor, report):
+        finished += len(shard.units)
+        if time.monotonic() - page_at > PAGE_PAUSE:
+            _write_page(Path(shard.out))
+            page_at = time.monotonic()
+        report(shard)
+
+
+def _rendered(
+    net: Any, shards: list[Shard], executor: Executor | None, report: Callable[[Shard, float], None]
+) -> Iterator[Shard]:
+    """Renders the shards, here or wherever the executor does, and hands out each that is committed."""
     if executor is None:
         for shard in shards:
             render_shard(net, shard, functools.partial(report, shard))
-            finished += len(shard.units)
-            report(shard, 0)
+            yield shard
         return
     futures = {executor.submit(render_shard, net, shard): shard for shard in shards}
     try:
         for future in as_completed(futures):
             future.result()
-            finished += len(futures[future].units)
-            report(futures[future], 0)
-    except BaseException:
+            yield futures[future]
+    finally:
         for future in futures:
             future.cancel()
-        raise
 
 
 def _write_page(out: Path) -> None:
