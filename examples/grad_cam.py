@@ -34,7 +34,7 @@ def main(quick: bool) -> None:
     net = vz.load("efficientnet_lite0")
     picture = jnp.asarray(data.chelsea()[:300, 75:375] / 255.0, jnp.float32)[None]
     picture = jax.image.resize(picture, (1, 224, 224, 3), "linear")
-    heat = grad_cam(net, picture, "blocks.10", 285)
+    heat = grad_cam(net, picture, "head", 285)
     heat = jax.image.resize(heat / heat.max(), (224, 224), "cubic")[..., None].clip(0, 1)
     shaded = picture[0] * (0.25 + 0.75 * heat)
     both = np.asarray(jnp.concatenate([picture[0], shaded], axis=1) * 255).astype(np.uint8)

@@ -88,3 +88,56 @@ def test_it_knows_cats_and_coffee():
     assert {281, 282, 285} == set(classes[0, :3].tolist())
     assert classes[1, 0] == 967
     assert all_activations(224)["probabilities"][1, 967] > 0.85
+
+
+def grad_cam(net, picture, layer, unit):
+    def score(added):
+        acts = vz.activations(net, picture, edit={layer: lambda x: x + added})
+        return vz.objectives.logit(acts["logits"], unit), acts[layer]
+
+    zeros = jnp.zeros_like(vz.activations(net, picture)[layer])
+    slope, x = jax.grad(score, has_aux=True)(zeros)
+    return jax.nn.relu((x * slope.mean((1, 2), keepdims=True)).sum(-1))[0]
+
+
+def test_grad_cam_finds_what_speaks_for_the_class():
+    net, (cat, coffee) = vz.load("efficientnet_lite0"), pictures(224) / np.float32(255)
+    both = jnp.concatenate([cat, coffee], axis=1)[None]
+    find = jax.jit(grad_cam, static_argnums=2)
+    for unit, half in ((285, np.s_[:, :7]), (967, np.s_[:, 7:])):
+        middle, heat = find(net, both, "blocks.10", unit), find(net, both, "head", unit)
+        assert middle.shape == (14, 28)
+        assert middle.max() > 0
+        assert heat.shape == (7, 14)
+        share = float(heat[half].sum() / heat.sum())
+        print(f"class {unit}: {share:.0%} of the head's Grad-CAM lies in its half")
+        assert share > 0.75
+
+
+def test_the_gradient_at_an_inner_layer_is_that_of_finite_differences():
+    net, picture = vz.load("efficientnet_lite0"), jnp.asarray(pictures(160)[:1] / np.float32(255))
+
+    @jax.jit
+    def score(added):
+        acts = vz.activations(net, picture, edit={"blocks.10": lambda x: x + added})
+        return vz.objectives.logit(acts["logits"], 285)
+
+    direction = jax.random.normal(jax.random.key(0), (1, 10, 10, 112))
+    slope = float(jnp.sum(jax.grad(score)(jnp.zeros_like(direction)) * direction))
+    step = 2e-3
+    difference = float(score(step * direction) - score(-step * direction)) / (2 * step)
+    assert slope == pytest.approx(difference, rel=0.05, abs=0.02)
+
+
+def test_sixteen_channels_ablated_at_once():
+    net, picture = vz.load("efficientnet_lite0"), jnp.asarray(pictures(160)[:1] / np.float32(255))
+
+    def ablated(channel):
+        keep = 1 - jax.nn.one_hot(channel, 112)
+        return vz.activations(net, picture, edit={"blocks.10": lambda x: x * keep})["logits"][0]
+
+    together = jax.jit(jax.vmap(ablated))(jnp.arange(16))
+    assert together.shape == (16, 1000)
+    for channel in (0, 7, 15):
+        np.testing.assert_allclose(together[channel], ablated(channel), atol=1e-3)
+    assert np.abs(together - together[:1]).max() > 0.01
