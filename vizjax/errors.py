@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
+import numpy as np
+
 
 class InputError(ValueError):
     """A rule about the input is broken; the message names the rule, the value and the remedy."""
@@ -35,6 +37,23 @@ def unknown(kind: str, name: object, known: Iterable[str], remedy: str = "") -> 
     hint = " or ".join(repr(c) for c in close)
     guess = f": did you mean {hint}?" if close else ":"
     return UnknownName(f"unknown {kind} {name!r}{guess} {remedy or 'There are: ' + ', '.join(known)}")
+
+
+def check_counts(**counts: object) -> None:
+    """Refuses numbers of things that are not whole, or below 1.
+
+    Args:
+        **counts: name -> number; None, for "not given", passes.
+
+    Raises:
+        InputError: at the first that breaks the rule.
+
+    Example:
+        >>> check_counts(steps=3, batch=None)
+    """
+    for name, count in counts.items():
+        if count is not None and (not isinstance(count, int | np.integer) or count < 1):
+            raise InputError(f"{name} must be a whole number of 1 or more, not {count!r}")
 
 
 def spelled(units: Iterable[int]) -> str:

@@ -17,7 +17,7 @@ from jaxtyping import Array
 
 from vizjax import images, nn, transforms
 from vizjax.ascent import Objective, Result, Settings, State, ascend, compiled, init_program
-from vizjax.errors import InputError
+from vizjax.errors import InputError, check_counts
 from vizjax.factory import recipe
 from vizjax.keys import job_keys, start_keys
 
@@ -118,10 +118,7 @@ def renderer(
         >>> draw(vz.load("efficientnet_lite0"), jnp.arange(3)).images.shape
         (3, 1, 32, 32, 3)
     """
-    counts = {"steps": steps, "samples": samples, "starts": starts, "batch": 1 if batch is None else batch}
-    for name, count in counts.items():
-        if not isinstance(count, int | np.integer) or count < 1:
-            raise InputError(f"{name} must be a whole number of 1 or more, not {count!r}")
+    check_counts(steps=steps, samples=samples, starts=starts, batch=batch)
     settings = Settings(
         image, transform or transforms.compose(), optax.with_extra_args_support(optimizer),
         samples, rectify, nn.uses_lax_only(),

@@ -15,7 +15,7 @@ from vizjax.atlas import manifest as manifests
 from vizjax.atlas import page, store
 from vizjax.atlas.jobs import LARGEST_SHEET, Facet, Shard, facet, render_shard, settings
 from vizjax.atlas.reading import Atlas, open_atlas
-from vizjax.errors import InputError, spelled, unknown
+from vizjax.errors import InputError, check_counts, spelled, unknown
 from vizjax.models import MODELS
 
 PAGE_PAUSE = 20.0
@@ -92,7 +92,7 @@ def build(
     kinds = [facet(name) for name in dict.fromkeys(facets)]
     if not kinds:
         raise InputError("an atlas needs one or more facets, such as 'positive'")
-    _check_numbers(size=size, steps=steps, batch=1 if batch is None else batch)
+    check_counts(size=size, steps=steps, batch=batch)
     if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
         raise InputError(f"seed must be a whole number of 0 or more, not {seed!r}")
     if size > LARGEST_SHEET:
@@ -111,12 +111,6 @@ def build(
     finally:
         _write_page(out)
     return open_atlas(out)
-
-
-def _check_numbers(**numbers: Any) -> None:
-    for name, number in numbers.items():
-        if not isinstance(number, int | np.integer) or number < 1:
-            raise InputError(f"{name} must be a whole number of 1 or more, not {number!r}")
 
 
 def _chosen_units(net: Any, layers: Sequence[str] | None, units: Any) -> dict[str, list[int]]:
