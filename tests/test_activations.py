@@ -15,6 +15,7 @@ import vizjax as vz
 from vizjax import nn
 from vizjax.activations import layer_names, scope
 from vizjax.errors import InputError, UnknownName
+from vizjax.program import flat
 from vizjax.receptive_field import receptive_fields
 
 NAMES = [
@@ -296,8 +297,8 @@ def test_the_rule_for_nonlinearities_reaches_every_layer():
 # --- facts about layers --------------------------------------------------------------------------
 
 
-def brute_force(f: Callable, rows: int, columns: int = 8, channels: int = 3) -> dict[str, tuple[int, int]]:
-    """Stride and receptive field of every output of ``f``: which rows of it a row of NaN reaches."""
+def brute_force(f: Callable, rows: int, columns: int = 8, channels: int = 3) -> dict[str, tuple]:
+    """Stride, size and centre of the receptive field of every output: which rows a row of NaN reaches."""
     x = np.broadcast_to(0.5, (rows, rows, columns, channels)).astype(np.float32).copy()
     x[np.arange(rows), np.arange(rows)] = np.nan
     with nn.lax_only():  # fast forms of a convolution may mix neighbours
@@ -305,24 +306,25 @@ def brute_force(f: Callable, rows: int, columns: int = 8, channels: int = 3) -> 
     found = {}
     for name, out in outputs.items():
         reached = np.isnan(np.asarray(out)).any((1, *range(3, out.ndim)))  # input row, output row
-        spans = [np.flatnonzero(column) for column in reached.T]
+        spans = [(i, np.flatnonzero(column)) for i, column in enumerate(reached.T)]
         # of the middle ones, those whose window ends before the picture does
         middle = spans[len(spans) // 3 : -(len(spans) // 3)]
-        whole = [(s.min(), s.max()) for s in middle if s.min() > 0 and s.max() < rows - 1]
+        whole = [(i, s.min(), s.max()) for i, s in middle if s.min() > 0 and s.max() < rows - 1]
         assert len(whole) > 1, name
-        (stride,) = set(np.diff([low for low, _ in whole]).tolist())
-        (field,) = {int(high - low) + 1 for low, high in whole}
-        found[name] = (stride, field)
+        (stride,) = set(np.diff([low for _, low, _ in whole]).tolist())
+        (field,) = {int(high - low) + 1 for _, low, high in whole}
+        (center,) = {float(low + high) / 2 - i * stride for i, low, high in whole}
+        found[name] = (stride, field, center)
     return found
 
 
 def test_layer_facts_of_the_tiny_net():
     facts, shown = vz.layers(tiny()), NAMES[: NAMES.index("tokens")]
     found = brute_force(lambda x: {name: vz.activations(tiny(), x)[name] for name in shown}, 32)
-    assert {name: (facts[name].stride, facts[name].receptive_field) for name in shown} == found
-    assert found["relu2"] == (4, 11)
+    assert {name: facts[name][2:5] for name in shown} == found
+    assert found["relu2"] == (4, 11, 3.0)
     for name in ("pool", "logits", "probabilities"):
-        assert facts[name].stride is facts[name].receptive_field is None
+        assert facts[name][2:5] == (None, None, None)
     acts = vz.activations(tiny(), pictures(1, 32))
     assert {name: fact.shape for name, fact in facts.items()} == {n: acts[n].shape[1:] for n in NAMES}
     assert all(fact.channels == fact.shape[-1] for fact in facts.values())
@@ -337,7 +339,7 @@ def test_layer_facts_of_a_real_net():
         acts = vz.activations(net, x)
         return {name: acts[name] for name in shown}
 
-    assert {n: (facts[n].stride, facts[n].receptive_field) for n in shown} == brute_force(seen, 112)
+    assert {n: facts[n][2:5] for n in shown} == brute_force(seen, 112)
     assert facts["blocks.4"].shape == (28, 28, 40)
 
 
@@ -369,6 +371,25 @@ LOCAL: dict[str, Callable] = {
     "normalized": lambda x: convolved(x) / jnp.sqrt(1 + jnp.sum(x**2, -1, keepdims=True)),
     "jitted": lambda x: jax.jit(lambda y: convolved(y, 2))(convolved(x)),
     "shifted slices": lambda x: x[:, :-4] + x[:, 4:],
+    "even filter, lopsided": lambda x: pooled(jnp.pad(x, ((0, 0), (0, 3), (0, 1), (0, 0))), 4, 2),
+    "looking far back": lambda x: convolved(x, 2, ((9, -8), (1, 1))),
+    "there and back": lambda x: convolved(x.transpose(0, 2, 3, 1).transpose(0, 3, 1, 2), 2),
+    "in another order": lambda x: convolved(x)[..., np.array([2, 0, 1])],
+    "shuffled": lambda x: (
+        jnp.concatenate([x, convolved(x)], -1)
+        .reshape(*x.shape[:3], 2, 3)
+        .swapaxes(3, 4)
+        .reshape(*x.shape[:3], 6)
+    ),
+    "banded": lambda x: jnp.einsum("cd,nhwd->nhwc", KERNEL[0, 0], convolved(x)),
+    "matrix from the left": lambda x: jnp.tensordot(KERNEL[0, 0], convolved(x), (1, 3)).transpose(1, 2, 3, 0),
+    "a matrix for each row": lambda x: jnp.einsum(
+        "nhwc,hcd->nhwd", x, jnp.broadcast_to(KERNEL[0, 0], (40, 3, 3))
+    ),
+    "layer norm": lambda x: jax.nn.gelu(jax.nn.standardize(convolved(x)), approximate=False),
+    "tiled": lambda x: jnp.tile(convolved(x), (1, 1, 1, 2)),
+    "split": lambda x: sum(jnp.split(convolved(x, 2), 3, -1)),
+    "checkpointed": lambda x: jax.checkpoint(lambda y: jax.nn.silu(convolved(y, 2)))(x),
     "sorted channels": lambda x: jnp.cumsum(jnp.sort(convolved(x)[..., ::-1], -1), 2).sum(-1),
 }
 GLOBAL: dict[str, Callable] = {
@@ -383,6 +404,17 @@ GLOBAL: dict[str, Callable] = {
     "sorted": lambda x: jnp.sort(x, 1),
     "found": lambda x: jnp.argmax(x, 1),
     "one picture": lambda x: x[0],
+    "one row for all": lambda x: x + convolved(x)[:, 3:4],
+    "tiled": lambda x: jnp.tile(x, (1, 2, 1, 1)),
+    "repeated": lambda x: jnp.repeat(x, 2, axis=1),
+    "reshaped to as many rows": lambda x: x.reshape(4, 16, 4, 3),
+    "patches": lambda x: x.reshape(1, 4, 4, 16, 3),
+    "spread": lambda x: lax.conv_general_dilated(
+        x, KERNEL, (1, 1), ((1, 2), (1, 2)), lhs_dilation=(2, 2), dimension_numbers=("NHWC", "HWIO", "NHWC")
+    ),
+    "matrix over rows": lambda x: jnp.einsum("ih,nhwc->niwc", jnp.eye(16), x),
+    "shuffled rows": lambda x: x.reshape(1, 2, 8, 16, 3).swapaxes(1, 2).reshape(1, 16, 16, 3),
+    "triangular": lambda x: jnp.linalg.cholesky(x[..., 0])[..., None] + 0 * x,
     "turned": lambda x: jnp.fft.fft(x, axis=1).real,
     "picked": lambda x: x[:, np.arange(16)[::-1].copy()],
     "cut at random": lambda x: lax.dynamic_slice(x, (0, jnp.argmax(x[0, 0, 0]), 0, 0), (1, 16, 8, 3)),
@@ -399,14 +431,14 @@ GLOBAL: dict[str, Callable] = {
 
 @pytest.mark.parametrize("kind", LOCAL)
 def test_receptive_fields_agree_with_brute_force(kind: str):
-    program = jax.make_jaxpr(LOCAL[kind])(jnp.zeros((1, 40, 40, 3)))
+    program = flat(jax.make_jaxpr(LOCAL[kind])(jnp.zeros((1, 40, 40, 3))))
     assert receptive_fields(program, 0) == [brute_force(lambda x: {"": LOCAL[kind](x)}, 40, 40)[""]]
 
 
 @pytest.mark.parametrize("kind", GLOBAL)
 def test_what_is_not_local_has_no_receptive_field(kind: str):
-    program = jax.make_jaxpr(GLOBAL[kind])(jnp.zeros((1, 16, 16, 3)))
-    assert receptive_fields(program, 0) == [(None, None)]
+    program = flat(jax.make_jaxpr(GLOBAL[kind])(jnp.zeros((1, 16, 16, 3))))
+    assert receptive_fields(program, 0) == [(None, None, None)]
 
 
 def test_facts_touch_no_weight():

@@ -21,8 +21,9 @@ OUTER = {"activations", "ascent", "render", "models", "atlas", "recipes", "expla
 BASICS = ("nn", "images", "transforms", "warps", "objectives", "regularizers", "updates", "color")
 FORBIDDEN: dict[str, set[str]] = {
     **dict.fromkeys(BASICS, OUTER),
-    **dict.fromkeys(("errors", "factory", "keys", "receptive_field"), OUTER),
+    **dict.fromkeys(("errors", "factory", "keys", "program", "receptive_field", "costs"), OUTER),
     "activations": {"render", "ascent", "atlas", "models", "recipes", "explain", "cli"},
+    "tables": {"render", "ascent", "atlas", "models", "recipes", "explain", "cli"},
     "models": {"render", "ascent", "atlas", "recipes", "explain", "cli"},
     "ascent": {"render", "atlas", "models", "recipes", "explain", "cli"},
     "render": {"atlas", "models", "recipes", "explain", "cli"},

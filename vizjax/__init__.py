@@ -9,7 +9,7 @@ from vizjax.activations import Layer, activations, layers, scope
 from vizjax.ascent import Result, State
 from vizjax.errors import InputError, UnknownName
 from vizjax.files import save, show
-from vizjax.models import load
+from vizjax.models import load, unit_names
 from vizjax.render import Renderer, init, render, renderer, step
 
 __version__ = "0.1.0"
@@ -38,5 +38,6 @@ __all__ = [
     "show",
     "step",
     "transforms",
+    "unit_names",
     "updates",
 ]

@@ -10,7 +10,9 @@ import numpy as np
 from jaxtyping import Array, Float, Shaped
 
 from vizjax import nn
+from vizjax.costs import costs
 from vizjax.errors import InputError, unknown
+from vizjax.program import flat, weights_of
 from vizjax.receptive_field import receptive_fields
 
 Coroutine = Generator[tuple[str, Array], Array, Array]
@@ -145,18 +147,38 @@ def activations(
 class Layer(NamedTuple):
     """Facts about a layer at the net's own input size.
 
+    What one position sees is given along h, from the first pixel to the last: a dilated filter's
+    gaps are within. It is the same along w where filters are square.
+
     Attributes:
         shape: of the activation of one picture, such as (14, 14, 112).
         channels: its last axis.
-        stride: pixels between the centres of neighbouring positions; None where a position sees all.
+        stride: pixels between the centres of neighbouring positions; None where a position sees all
+            of the picture, along h or w, or in a way that is not followed.
         receptive_field: side in pixels of what one position sees, which may exceed the picture;
             None where that is everything.
+        center: where the middle of what position 0 sees is, in pixels: 0 is the centre of the
+            picture's first pixel, 0.5 the border to the second; negative where padding moves it
+            outside. Position i is at ``center + i * stride``. None where that is everything.
+        parameters: numbers that are trained (elements of `flax.nnx.Param`, shared ones once) among
+            what the layer is computed from; the statistics of batch normalization are not trained.
+        multiply_adds: multiplications with an addition, for one picture, in the convolutions and
+            matrix products that the layer is computed by. Padding is multiplied as well, as is usual
+            in such counts; pools, normalizations and element-wise work are not counted.
+        kernel: path in the net, such as "layer3.5.conv2.kernel", of the filters or the matrix whose
+            raw output the layer is, with a bias or without; None where it is anything else.
+        kernel_shape: of that array, such as (h, w, in, out) or (in, out); in of one group.
     """
 
     shape: tuple[int, ...]
     channels: int
     stride: int | None
     receptive_field: int | None
+    center: float | None
+    parameters: int
+    multiply_adds: int
+    kernel: str | None
+    kernel_shape: tuple[int, ...] | None
 
 
 def layers(net: Any) -> dict[str, Layer]:
@@ -166,22 +188,47 @@ def layers(net: Any) -> dict[str, Layer]:
         net: a net; its ``input_shape`` (h, w, c) is the size that shapes are given at.
 
     Returns:
-        Layer name -> `Layer`.
+        Layer name -> `Layer`. The facts of each are what computing that layer takes, and nothing
+        beside it.
 
     Example:
         >>> from vizjax.models import load
-        >>> layers(load("efficientnet_lite0"))["blocks.4"]
-        Layer(shape=(28, 28, 40), channels=40, stride=8, receptive_field=67)
+        >>> layers(load("efficientnet_lite0"))["blocks.4.project"]
+        Layer(shape=(28, 28, 40), channels=40, stride=8, receptive_field=67, center=7.0,
+              parameters=55424, multiply_adds=113748992,
+              kernel='blocks.4.project.kernel', kernel_shape=(1, 1, 240, 40))
     """
-    shapes = _shapes(net)
+    structure = jax.tree.structure(net)
+    weights, order = weights_of(net)
+    names: list[str] = []
+
+    def run(values: list[Array], picture: Array) -> list[Array]:
+        acts = activations(jax.tree.unflatten(structure, [values[i] for i in order]), picture)
+        names.extend(acts)
+        return list(acts.values())
+
     picture = jax.ShapeDtypeStruct((1, *_input_shape(net)), jnp.float32)
     with nn.lax_only():
-        program = jax.make_jaxpr(lambda net, x: list(activations(net, x).values()))(net, picture)
-    fields = receptive_fields(program, len(jax.tree.leaves(net)))
-    return {
-        name: Layer(shape[1:], shape[-1], *field)
-        for (name, shape), field in zip(shapes.items(), fields, strict=True)
-    }
+        program = flat(jax.make_jaxpr(run)([weight.value for weight in weights], picture))
+    rows, columns = (receptive_fields(program, len(weights), axis) for axis in (1, 2))
+    found = {}
+    for name, value, row, column, cost in zip(
+        names, program.outputs, rows, columns, costs(program, len(weights)), strict=True
+    ):
+        local = row.stride is not None and column.stride is not None
+        filters = None if cost.filters is None else weights[cost.filters]
+        found[name] = Layer(
+            shape=value.shape[1:],
+            channels=value.shape[-1],
+            stride=row.stride if local else None,
+            receptive_field=row.size if local else None,
+            center=row.center if local else None,
+            parameters=sum(weights[i].trained for i in cost.inputs if i < len(weights)),
+            multiply_adds=cost.multiply_adds,
+            kernel=filters and filters.path,
+            kernel_shape=filters and filters.value.shape,
+        )
+    return found
 
 
 def layer_names(net: Any) -> list[str]:

@@ -16,7 +16,6 @@ import numpy as np
 import platformdirs
 import tyro
 from rich.console import Console
-from rich.table import Table
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 import vizjax as vz
@@ -24,6 +23,7 @@ from vizjax.atlas.building import Progress
 from vizjax.errors import InputError, unknown
 from vizjax.models import DEFAULT, MODELS
 from vizjax.progress import Reporter
+from vizjax.tables import layer_table
 
 PRESETS = {"standard": 128, "lucid": 512}
 """Steps of the presets of ``vizjax render``: otherwise both are Lucid's settings."""
@@ -145,7 +145,11 @@ def render(
 
 
 def layers(model: Positional[str] = DEFAULT, *, weights: Weights = None, output: Answer = Output()) -> None:
-    """List the layers of a model: shape, channels, stride and receptive field in pixels.
+    """List the layers of a model: what they see, in pixels, and what computing each takes.
+
+    Shape; stride, side and centre (that of position 0, from the first pixel's) of the receptive
+    field; trained parameters; multiply-adds for one picture; shape of the filters whose raw output
+    the layer is.
 
     For example:
 
@@ -156,11 +160,7 @@ def layers(model: Positional[str] = DEFAULT, *, weights: Weights = None, output:
     if output.json:
         print(json.dumps({name: fact._asdict() for name, fact in found.items()}))
         return
-    table = Table("layer", "shape", "channels", "stride", "receptive field", box=None)
-    for name, fact in found.items():
-        cells = (fact.channels, fact.stride or "all", fact.receptive_field or "all")
-        table.add_row(name, " × ".join(map(str, fact.shape)), *map(str, cells))
-    Console(width=None if sys.stdout.isatty() else 100).print(table)
+    Console(width=None if sys.stdout.isatty() else 132).print(layer_table(found))
 
 
 def view(folder: Positional[Path] = Path("atlas"), *, output: Answer = Output()) -> None:

@@ -21,6 +21,7 @@ from tiny import tiny
 
 import vizjax as vz
 from vizjax import files
+from vizjax.atlas import manifest as manifests
 from vizjax.atlas import store
 from vizjax.atlas.jobs import facet
 
@@ -82,6 +83,61 @@ def test_export_carries_the_recipe(finished, tmp_path):
     with pytest.raises(vz.InputError, match=r"units 8-9 of layer 'block' are not in the atlas; it has 0-7"):
         finished.export("block", [1, 8, 9], tmp_path / "none")
     assert not (tmp_path / "none").exists()
+
+
+@pytest.fixture
+def named(monkeypatch):
+    """Makes the classes of the tiny net have names: all but one of them."""
+    there = ("tench", "", "sandbar, sand bar", "<b>", "cat", "dog", "fox", "newt", "owl", "toad")
+
+    def names(net, layer):
+        return there if layer == "logits" else ()
+
+    monkeypatch.setattr(manifests, "unit_names", names)
+    return there
+
+
+def test_classes_have_their_names(named, tmp_path):
+    atlas = build(tmp_path / "a", ("block", "logits"), units=[4, 1, 2])
+    assert atlas["logits"].units.tolist() == [1, 2, 4]
+    assert atlas["logits"].names == ("", "sandbar, sand bar", "cat")
+    assert atlas["block"].names == ("", "", "")
+    told = {(row["layer"], row["unit"]): row["name"] for row in atlas.table()}
+    assert told == {
+        ("block", 1): "", ("block", 2): "", ("block", 4): "",
+        ("logits", 1): "", ("logits", 2): "sandbar, sand bar", ("logits", 4): "cat",
+    }  # fmt: skip
+    pictures = atlas.export("logits", [1, 4], tmp_path) + atlas.export("block", [4], tmp_path)
+    assert [p.name for p in pictures] == [
+        "logits-00001-positive.png", "logits-00004-positive.png", "block-00004-positive.png",
+    ]  # fmt: skip
+    assert [files.read_recipe(p).get("name") for p in pictures] == [None, "cat", None]
+    manifest = json.loads((tmp_path / "a" / "atlas.json").read_text())
+    assert manifest["layers"]["logits"]["names"] == list(named)
+    assert "names" not in manifest["layers"]["block"]
+    assert '"sandbar, sand bar","\\u003cb\\u003e"' in (tmp_path / "a" / "index.html").read_text()
+
+
+def test_names_are_those_of_the_model(tmp_path):
+    net = vz.load("efficientnet_lite0")
+    chosen = {"blocks.4": [0], "logits": [282]}
+    manifest = manifests.begin(net, tmp_path, chosen, [facet("positive")], {}, 1, 0)
+    assert manifests.names(manifest, "logits")[282] == "tiger cat"
+    assert len(manifests.names(manifest, "logits")) == 1000
+    assert manifests.names(manifest, "blocks.4") == {}
+
+
+def test_an_atlas_from_before_there_were_names_goes_on_and_gets_them(tmp_path, monkeypatch, request):
+    out = tmp_path / "a"
+    old = build(out, ("logits",), units=range(3))
+    assert "names" not in old.manifest["layers"]["logits"]
+    assert old["logits"].names == ("", "", "")
+    times = {p: p.stat().st_mtime_ns for p in out.rglob("*.webp")}
+    request.getfixturevalue("named")
+    more = build(out, ("logits",), units=range(5))
+    assert more["logits"].names == ("tench", "", "sandbar, sand bar", "<b>", "cat")
+    assert all(p.stat().st_mtime_ns == t for p, t in times.items())
+    assert build(out, ("block",))["logits"].names == more["logits"].names
 
 
 def test_what_is_committed_is_not_done_again(finished, tmp_path):

@@ -39,6 +39,10 @@ HOSTILE = [
     "__proto__",
     "50% of a/b #c?d &lt; \u2028 {{manifest}}",
 ]
+CLASSES = [
+    "tench", "", "tiger cat", "sandbar, sand bar", "Persian cat", "sandbar", "catamaran", "beer bottle",
+    "Żubr 2-seater", "12 volt lamp", "zebra", "Egyptian cat of a very long and winding name, without an end",
+]  # fmt: skip
 
 
 # A synthetic atlas: one colour a picture, which tells which picture it is.
@@ -133,6 +137,14 @@ def manifest_of(layers: dict[str, Any], **other: Any) -> dict[str, Any]:
 
 def entry(slug: str, units: int, facets: dict[str, int]) -> dict[str, Any]:
     return {"slug": slug, "channels": units, "units": units, "facets": facets}
+
+
+def write_classes(root: Path, names: Any = CLASSES, count: int = len(CLASSES)) -> Path:
+    """An atlas with a layer of classes, and one whose units have no names."""
+    write_layer(root, "logits", range(count), {"positive": 1})
+    write_layer(root, "stem", range(4), {"positive": 1})
+    logits = entry("logits", count, {"positive": 1}) | {"names": names}
+    return write_page(root, manifest_of({"logits": logits, "stem": entry("stem", 4, {"positive": 1})}))
 
 
 def write_page(root: Path, manifest: dict[str, Any]) -> Path:
@@ -444,6 +456,129 @@ def test_filter(visit: Any, atlas: Path) -> None:
     assert units(tab) == list(range(40))
 
 
+def test_classes_are_shown_by_number_and_name(visit: Any, tmp_path: Path) -> None:
+    tab = visit(write_classes(tmp_path))
+    captions = tab.locator(".cell p")
+    assert units(tab) == list(range(12))
+    assert captions.nth(2).inner_text().split("\n") == ["2", "tiger cat", "14.0"]
+    assert captions.nth(1).inner_text().split("\n") == ["1", "7.00"]
+    assert captions.nth(2).get_attribute("title") == "2 tiger cat"
+    assert captions.nth(1).get_attribute("title") is None
+    assert tab.get_by_role("gridcell", name="Unit 2, tiger cat, final score 14.00, ok").count() == 1
+    assert tab.get_by_role("gridcell", name="Unit 1, final score").count() == 1
+
+    whole = "(name) => [name.offsetWidth, name.scrollWidth <= name.clientWidth]"
+    assert captions.nth(2).locator(".name").evaluate(whole)[1]
+    assert not captions.nth(11).locator(".name").evaluate(whole)[1]
+    assert captions.nth(11).get_attribute("title") == f"11 {CLASSES[11]}"
+    cut = "(name) => getComputedStyle(name).textOverflow"
+    assert captions.nth(11).locator(".name").evaluate(cut) == "ellipsis"
+    score = captions.nth(11).locator("span").last
+    assert score.is_visible()
+    right = "(each) => each.getBoundingClientRect().right"
+    assert score.evaluate(right) <= captions.nth(11).evaluate(right)
+    tab.locator("#size").fill("80")
+    assert captions.nth(2).inner_text().split("\n") == ["2", "tiger cat"]
+    tab.locator("#size").fill("56")
+    assert captions.nth(2).inner_text() == "2"
+
+    captions.nth(2).click()
+    assert tab.locator("#unit").inner_text() == "2 tiger cat"
+    assert tab.title() == "logits / 2 tiger cat – efficientnet_lite0"
+    said = "What unit 2 (tiger cat) of logits responds to: positive, picture 1"
+    assert tab.locator("#picture").get_attribute("aria-label") == said
+    tab.locator("#back").click()
+    assert tab.locator("#unit").inner_text() == "Unit 1"
+    assert tab.title() == "logits / 1 – efficientnet_lite0"
+
+
+def test_classes_are_found_by_name(visit: Any, tmp_path: Path) -> None:
+    tab = visit(write_classes(tmp_path))
+    assert tab.locator("#numbers").get_attribute("placeholder") == "number or name"
+    for text, expected in {
+        "cat": [2, 4, 6, 11],
+        " TIGER  Cat ": [2],
+        "żubr": [8],
+        "sandbar": [3, 5],
+        "sandbar, sand bar": [3],
+        "sandbar, s": [3],
+        "tench, sandbar, 7-8": [0, 3, 5, 7, 8],
+        "tiger cat; beer": [2, 7],
+        "zebra, 1 4": [1, 4, 10],
+        "zebra, nothing": [10],
+        "12 v": [9],
+        "2-s": [8],
+        "2-": list(range(2, 12)),
+        "9": [9],
+        "3, 5": [3, 5],
+        " , ": list(range(12)),
+        "": list(range(12)),
+    }.items():
+        tab.locator("#numbers").fill(text)
+        assert units(tab) == expected, text
+        assert tab.locator("#problem").is_hidden()
+    tab.locator("#numbers").fill(".*")
+    assert "No unit fits the filter" in tab.locator("#notice").inner_text()
+    tab.locator("#numbers").fill("cat")
+    tab.locator("#minimum").fill("20")
+    assert units(tab) == [4, 11]
+    tab.locator("#minimum").fill("")
+
+    tab.get_by_role("button", name="stem").click()  # where units have no names
+    settle(tab)
+    assert units(tab) == [0, 1, 2, 3]
+    assert tab.locator("#problem").inner_text() == "Units are given as 12, as 100-120, or as 3, 5, 9."
+    assert tab.locator("#numbers").get_attribute("placeholder") == "12, 100-120"
+    tab.get_by_role("button", name="logits").click()
+    settle(tab)
+    assert units(tab) == [2, 4, 6, 11]
+    assert tab.locator("#problem").is_hidden()
+    tab.evaluate("location.hash = '#logits/0'")
+    assert zoom_key(tab) == key_for(0)
+    assert tab.locator("#numbers").input_value() == ""
+
+
+def test_classes_are_sorted_by_name(visit: Any, tmp_path: Path) -> None:
+    tab = visit(write_classes(tmp_path))
+    tab.locator("#sort").select_option("name")
+    order = [9, 7, 6, 11, 4, 5, 3, 0, 2, 10, 8]
+    assert units(tab) == [*order, 1]
+    tab.locator("#direction").click()
+    assert units(tab) == [*reversed(order), 1]
+    settle(tab)
+    assert (shown := shown_keys(tab)) == {unit: key_for(unit) for unit in shown}
+    tab.get_by_role("button", name="stem").click()
+    settle(tab)
+    assert units(tab) == [3, 2, 1, 0]
+    assert tab.locator("#sort").input_value() == "unit"
+    assert tab.locator("#byname").is_disabled()
+
+
+@pytest.mark.parametrize("names", ["tench", ["tench"], [None, 3, ["x"], {}], {"0": "tench"}, 5, None, []])
+def test_names_that_are_no_names(visit: Any, tmp_path: Path, names: Any) -> None:
+    tab = visit(write_classes(tmp_path, names, count=4))
+    assert units(tab) == [0, 1, 2, 3]
+    tab.locator("#numbers").fill("2")
+    assert units(tab) == [2]
+
+
+def test_hostile_classes(visit: Any, tmp_path: Path) -> None:
+    tab = visit(write_classes(tmp_path, HOSTILE, count=len(HOSTILE)))
+    assert tab.locator(".cell .name").all_text_contents() == HOSTILE
+    titles = [f"{unit} {name}" for unit, name in enumerate(HOSTILE)]
+    read = "[...document.querySelectorAll('.cell p')].map((p) => p.title)"
+    assert tab.evaluate(read) == titles
+    for unit, name in enumerate(HOSTILE):
+        tab.locator("#numbers").fill(name)
+        assert unit in units(tab)
+        tab.evaluate("(unit) => { location.hash = '#logits/' + unit; }", unit)
+        wait(tab, f"document.querySelector('#unit').firstChild?.data === {json.dumps(titles[unit])}")
+        assert name in tab.locator("#picture").get_attribute("aria-label")
+        tab.keyboard.press("Escape")
+        wait(tab, "location.hash === '#logits'")
+    assert tab.evaluate("document.querySelectorAll('main img, dialog img, script').length") == 4
+
+
 def test_dead_and_diverged_are_marked_in_words(visit: Any, atlas: Path) -> None:
     tab = visit(atlas, "#blocks.4", color_scheme="light")
     tab.locator("#size").fill("56")
@@ -578,7 +713,7 @@ def test_keyboard(visit: Any, atlas: Path) -> None:
     assert address(tab) == "#stem"
     tab.keyboard.press("?")
     assert tab.locator("#about").is_visible()
-    assert "Filter by number" in tab.locator("#keys").inner_text()
+    assert "Filter by number or name" in tab.locator("#keys").inner_text()
     tab.keyboard.press("Escape")
     assert tab.locator("#about").is_hidden()
 
@@ -703,6 +838,7 @@ def test_phone_with_long_names(visit: Any, tmp_path: Path) -> None:
     manifest = manifest_of(
         {long: entry(slug, 3, {})}, model={"name": long, "weights": long}, recipe={long: long}
     )
+    manifest["layers"][long]["names"] = [long, long, f"{long}, {long}"]
     tab = visit(write_page(tmp_path, manifest), viewport=PHONE, has_touch=True, is_mobile=True)
     assert tab.evaluate("document.documentElement.scrollWidth") == 360
     tab.get_by_role("gridcell", name="Unit 2,").tap()

@@ -70,7 +70,8 @@ def build(
         on_progress: called with a `Progress` as it goes on.
 
     Returns:
-        The atlas, opened.
+        The atlas, opened. It names the units that are classes; one from before there were names gets
+        them when it goes on.
 
     Raises:
         InputError: at unknown layers, facets or units, sizes or steps below 1, an atlas of another

@@ -14,6 +14,7 @@ from vizjax.activations import layers as layer_facts
 from vizjax.atlas import store
 from vizjax.atlas.jobs import Facet
 from vizjax.errors import InputError
+from vizjax.models import unit_names
 from vizjax.render import default_width
 
 FORMAT = 1
@@ -91,7 +92,14 @@ def begin(
             "units": len(there.union(units)),
             "facets": facets | {kind.name: kind.pictures for kind in kinds},
         }
+        if len(facts[layer].shape) == 1:  # a class has no place in the picture
+            new["layers"][layer] |= _named(unit_names(net, layer))
     return new | {"layers": {name: new["layers"][name] for name in facts if name in new["layers"]}}
+
+
+def _named(names: Sequence[str]) -> dict[str, list[str]]:
+    """The names of all units of a layer, as its entry holds them where there are any."""
+    return {"names": list(names)} if any(names) else {}
 
 
 def _continued(old: dict, new: dict, out: Path, batch: int | None) -> dict[str, Any]:
@@ -145,6 +153,24 @@ def read(out: Path) -> dict[str, Any]:
             f"{path} has format {manifest['format']}, this vizjax reads {FORMAT}; use the vizjax that made it"
         )
     return manifest
+
+
+def names(manifest: Mapping[str, Any], layer: str) -> dict[int, str]:
+    """The names of a layer's units.
+
+    Args:
+        manifest: what an atlas says about itself.
+        layer: one of its layers.
+
+    Returns:
+        Unit -> name, of the units that have one.
+
+    Example:
+        >>> names({"layers": {"logits": {"names": ["tench", "", "shark"]}, "stem": {}}}, "logits")
+        {0: 'tench', 2: 'shark'}
+    """
+    there = enumerate(manifest["layers"].get(layer, {}).get("names", ()))
+    return {unit: name for unit, name in there if name}
 
 
 def to_json(manifest: dict[str, Any]) -> str:

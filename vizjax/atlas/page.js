@@ -78,6 +78,12 @@ function loadLayer(name) {
   return loading.get(name);
 }
 
+// The manifest's names of a layer's units, of those that have one.
+function readNames(layer, units) {
+  const names = units.map((unit) => [unit, layerInfo.get(layer).names?.[unit]]);
+  return new Map(names.filter(([, name]) => typeof name === "string" && name.trim()));
+}
+
 // Turns the shards, which are lists, into runs by facet and unit. A run is one optimization: the
 // pictures of one facet of one unit, side by side in a sheet.
 function readLayer(name, raw) {
@@ -96,9 +102,10 @@ function readLayer(name, raw) {
       });
     });
   }
-  const units = new Set([...facets.values()].flatMap((runs) => [...runs.keys()]));
+  const found = new Set([...facets.values()].flatMap((runs) => [...runs.keys()]));
+  const units = [...found].sort((a, b) => a - b);
   const [height, width] = raw.size;
-  return { height, width, pictures, facets, units: [...units].sort((a, b) => a - b) };
+  return { height, width, pictures, facets, units, names: readNames(name, units) };
 }
 
 /* Sheets and painting. Tiles are drawn on canvases, one for a row of the grid: a scaled background takes
@@ -220,7 +227,7 @@ function cutTile(image, [left, top, width, height]) {
 
 const state = {
   layer: null, data: null, facet: null,
-  sort: "unit", descending: false, status: "all", numbers: null, minimum: null, size: 132,
+  sort: "unit", descending: false, status: "all", wanted: null, minimum: null, size: 132,
   order: [],       // units shown, in order
   active: 0,       // place in the order that the keyboard is at
   unit: null,      // unit in the zoom
@@ -228,6 +235,8 @@ const state = {
 };
 
 const runOf = (unit, facet = state.facet) => state.data?.facets.get(facet)?.get(unit);
+const nameOf = (unit) => state.data?.names.get(unit) ?? "";
+const titleOf = (unit) => `${unit} ${nameOf(unit)}`.trimEnd();
 
 // "3, 5, 100-120, 400-" as a list of ranges; null when there is none, undefined when it makes no sense.
 function readNumbers(text) {
@@ -241,17 +250,41 @@ function readNumbers(text) {
   });
 }
 
+const simple = (text) => text.trim().replace(/\s+/g, " ").toLowerCase();
+
+// What is asked for, as a test of units: numbers, and where units have names parts of these, too. As names
+// may hold commas, the whole is looked for first. Null and undefined are as for numbers.
+function readUnits(text) {
+  const among = (ranges) => (unit) => ranges.some(([from, to]) => from <= unit && unit <= to);
+  const ranges = readNumbers(text);
+  if (ranges) return among(ranges);
+  if (ranges === null || !state.data.names.size) return ranges;
+  const holds = (part) => (unit) => simple(nameOf(unit)).includes(part);
+  if (state.data.units.some(holds(simple(text)))) return holds(simple(text));
+  const tests = text.split(/[,;]/).map(simple).filter(Boolean).map((part) => {
+    const numbers = readNumbers(part);
+    return numbers ? among(numbers) : holds(part);
+  });
+  return (unit) => tests.some((test) => test(unit));
+}
+
 function isShown(unit) {
   const run = runOf(unit);
   return (state.status === "all" || run?.status === state.status)
-    && (!state.numbers || state.numbers.some(([from, to]) => from <= unit && unit <= to))
+    && (!state.wanted || state.wanted(unit))
     && (state.minimum === null || (isNumber(run?.final) && run.final >= state.minimum));
 }
 
-// Units without a score come last whichever way the others are sorted.
+const alphabet = new Intl.Collator("en", { numeric: true });
+
+// Units without a score, or without a name, come last whichever way the others are sorted.
 function compareUnits(a, b) {
   const way = state.descending ? -1 : 1;
   if (state.sort === "unit") return way * (a - b);
+  if (state.sort === "name") {
+    const [x, y] = [nameOf(a), nameOf(b)];
+    return x && y ? way * alphabet.compare(x, y) || a - b : !x - !y || a - b;
+  }
   const [x, y] = [runOf(a)?.[state.sort], runOf(b)?.[state.sort]];
   if (isNumber(x) && isNumber(y)) return way * (x - y) || a - b;
   return isNumber(y) - isNumber(x) || a - b;
@@ -260,6 +293,9 @@ function compareUnits(a, b) {
 function update() {
   if (!state.data) return;
   const here = state.order[state.active];
+  const wanted = readUnits($("numbers").value);
+  showProblem(wanted === undefined);
+  state.wanted = wanted ?? null;
   state.order = state.data.units.filter(isShown).sort(compareUnits);
   state.active = Math.max(0, state.order.indexOf(here));
   showCount();
@@ -293,10 +329,9 @@ function notify(title, text = "", action = "", act = null) {
 }
 
 function clearFilter() {
-  Object.assign(state, { status: "all", numbers: null, minimum: null });
+  Object.assign(state, { status: "all", minimum: null });
   $("status").value = "all";
   $("numbers").value = $("minimum").value = "";
-  showProblem(false);
   update();
 }
 
@@ -334,6 +369,7 @@ function relayout(keep = false) {
   grid.style.setProperty("--art", `${art}px`);
   grid.style.height = `${layout.rows * rowHeight}px`;
   grid.classList.toggle("tiny", cell < 92);
+  grid.classList.toggle("tiniest", cell < 72);
   grid.setAttribute("aria-rowcount", layout.rows);
   grid.setAttribute("aria-colcount", columns);
   clearRows();
@@ -417,8 +453,13 @@ function makeCell(place, run) {
   cell.tabIndex = place === state.active ? 0 : -1;
   cell.setAttribute("role", "gridcell");
   cell.setAttribute("aria-colindex", (place % layout.columns) + 1);
-  cell.setAttribute("aria-label", `Unit ${unit}, final score ${decimal(run?.final)}, ${status}`);
+  const name = nameOf(unit);
+  cell.setAttribute("aria-label", `Unit ${unit}, ${name && `${name}, `}final score ${decimal(run?.final)}, ${status}`);
   const caption = make("p", "", String(unit));
+  if (name) {
+    caption.title = titleOf(unit);
+    caption.append(make("span", "name", name));
+  }
   caption.append(make("span", "", decimal(state.sort === "rise" ? run?.rise : run?.final, 3)));
   cell.append(caption);
   if (status !== "ok") cell.append(makeBadge(status));
@@ -468,7 +509,7 @@ function showUnit(unit) {
   state.picture = [facet, facet === wish[0] ? wish[1] : 0];
   setActive(state.order.indexOf(unit));
   if (!$("zoom").open) $("zoom").showModal();
-  document.title = `${state.layer} / ${unit} – ${modelName}`;
+  document.title = `${state.layer} / ${titleOf(unit)} – ${modelName}`;
   $("where").textContent = state.layer;
   $("back").disabled = state.active === 0;
   $("forth").disabled = state.active === state.order.length - 1;
@@ -519,7 +560,8 @@ function showPicture() {
   const { clientWidth, clientHeight } = $("stage");
   const { height, width } = state.data;
   paintOne($("picture"), run, picture, Math.floor(Math.min(clientWidth, clientHeight * width / height)));
-  $("picture").setAttribute("aria-label", `What unit ${state.unit} of ${state.layer} responds to: ${facet}, picture ${picture + 1}`);
+  const name = nameOf(state.unit);
+  $("picture").setAttribute("aria-label", `What unit ${state.unit}${name && ` (${name})`} of ${state.layer} responds to: ${facet}, picture ${picture + 1}`);
   showScores(run, facet);
 }
 
@@ -532,7 +574,7 @@ function showScores(run, facet) {
     ["Final", decimal(run.final)], ["Last step", decimal(run.score)], ["Baseline", decimal(run.baseline)],
     ["Rise", decimal(run.rise)], ["Status", run.status], ["Attempts", whole(run.attempts)],
   ]);
-  $("unit").replaceChildren(`Unit ${state.unit}`);
+  $("unit").replaceChildren(nameOf(state.unit) ? titleOf(state.unit) : `Unit ${state.unit}`);
   if (run.status !== "ok") $("unit").append(makeBadge(run.status));
   drawSpread(finals, run.final);
 }
@@ -664,6 +706,7 @@ async function showLayer(layer) {
     state.data = data;
     if (!data.facets.has(state.facet)) state.facet = data.facets.keys().next().value ?? null;
     fillFacets();
+    fillNames();
     update();
   } catch (problem) {
     if (state.layer !== layer) return;
@@ -725,7 +768,7 @@ function fillAbout() {
   for (const list of [$("recipe"), $("aboutrecipe")]) listFacts(list, recipe);
   for (const list of [$("provenance"), $("aboutprovenance")]) listFacts(list, provenance);
   const keys = [["Move between units", "← ↑ ↓ →"], ["Open a unit", "Enter"], ["Close", "Esc"], ["In the zoom: other unit", "← →"],
-    ["In the zoom: other picture", "↑ ↓"], ["Filter by number", "/"], ["Previous, next layer", "[ ]"], ["This help", "?"]];
+    ["In the zoom: other picture", "↑ ↓"], ["Filter by number or name", "/"], ["Previous, next layer", "[ ]"], ["This help", "?"]];
   listFacts($("keys"), keys);
   for (const key of $("keys").querySelectorAll("dd")) {
     key.replaceChildren(...key.textContent.split(" ").flatMap((word) => [make("kbd", "", word), " "]));
@@ -780,6 +823,15 @@ function fillFacets() {
     };
     return button;
   }));
+}
+
+// What can be done with units only where they have names.
+function fillNames() {
+  const named = state.data.names.size > 0;
+  $("byname").hidden = $("byname").disabled = !named;
+  if (!named && state.sort === "name") $("sort").value = state.sort = "unit";
+  $("numbers").placeholder = named ? "number or name" : "12, 100-120";
+  $("numbers").title = `A number, a range${named ? ", part of a name" : ""}, or several of them ( / )`;
 }
 
 function toggle(button, panel, open = !$(panel).classList.contains("open")) {
@@ -876,12 +928,7 @@ function connect() {
   $("sort").oninput = () => { state.sort = $("sort").value; update(); };
   $("direction").onclick = () => { state.descending = !state.descending; showDirection(); update(); };
   $("status").oninput = () => { state.status = $("status").value; update(); };
-  $("numbers").oninput = () => {
-    const numbers = readNumbers($("numbers").value);
-    showProblem(numbers === undefined);
-    state.numbers = numbers ?? null;
-    update();
-  };
+  $("numbers").oninput = update;
   $("minimum").oninput = () => { state.minimum = $("minimum").value === "" ? null : $("minimum").valueAsNumber; update(); };
   $("size").oninput = () => { state.size = $("size").valueAsNumber; relayout(true); };
   for (const id of ["numbers", "minimum"]) $(id).onkeydown = (event) => {

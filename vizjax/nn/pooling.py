@@ -1,0 +1,141 @@
+"""Pooling, with the paddings and rounding of the frameworks that the nets come from."""
+
+import math
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float
+
+Padding = int | str | Sequence[tuple[int, int]]
+
+
+def max_pool(
+    x: Float[Array, "n h w c"], window: int, stride: int, padding: Padding = 0, ceil: bool = False
+) -> Float[Array, "n h2 w2 c"]:
+    """Largest value in each window; what is padded is never the largest.
+
+    Args:
+        x: pictures or activations.
+        window: side of the window.
+        stride: its step.
+        padding: pixels on every side, ``"SAME"``, ``"VALID"`` or ((low, high), (low, high)).
+        ceil: whether a last window that reaches beyond the picture counts, as in Caffe.
+
+    Returns:
+        The pooled array.
+
+    Example:
+        >>> max_pool(jnp.arange(9.0).reshape(1, 3, 3, 1), 2, 2, ceil=True)[0, :, :, 0].tolist()
+        [[4.0, 5.0], [7.0, 8.0]]
+    """
+    pads = _pads(x.shape[1:3], window, stride, padding, ceil)
+    return lax.reduce_window(
+        x, -jnp.inf, lax.max, (1, window, window, 1), (1, stride, stride, 1), ((0, 0), *pads, (0, 0))
+    )
+
+
+def avg_pool(
+    x: Float[Array, "n h w c"], window: int, stride: int, padding: Padding = 0
+) -> Float[Array, "n h2 w2 c"]:
+    """Mean of each window, in which padded pixels count as zeros.
+
+    Args:
+        x: pictures or activations.
+        window: side of the window.
+        stride: its step.
+        padding: as in `max_pool`.
+
+    Returns:
+        The pooled array.
+
+    Example:
+        >>> avg_pool(jnp.ones((1, 2, 2, 1)), 2, 1, padding=1)[0, 0, :, 0].tolist()
+        [0.25, 0.5, 0.25]
+    """
+    pads = _pads(x.shape[1:3], window, stride, padding, False)
+    total = lax.reduce_window(
+        x, 0.0, lax.add, (1, window, window, 1), (1, stride, stride, 1), ((0, 0), *pads, (0, 0))
+    )
+    return total / window**2
+
+
+def adaptive_avg_pool(x: Float[Array, "n h w c"], size: int) -> Float[Array, "n size size c"]:
+    """Means over size × size regions that cover the picture evenly, whatever its own size.
+
+    Args:
+        x: pictures or activations.
+        size: side of the result; region i runs from ⌊i·h/size⌋ to ⌈(i + 1)·h/size⌉, as in PyTorch.
+
+    Returns:
+        The pooled array; ``x`` itself where it has that size already.
+
+    Example:
+        >>> adaptive_avg_pool(jnp.arange(9.0).reshape(1, 3, 3, 1), 2)[0, :, :, 0].tolist()
+        [[2.0, 3.0], [5.0, 6.0]]
+    """
+    for axis in (1, 2):
+        if x.shape[axis] not in (0, size):
+            shares = jnp.asarray(_shares(x.shape[axis], size), x.dtype)
+            product = jnp.tensordot(shares, x, (1, axis), precision=lax.Precision.HIGHEST)
+            x = jnp.moveaxis(product, 0, axis)
+    return x
+
+
+def local_response_norm(
+    x: Float[Array, "n h w c"], size: int, alpha: float, beta: float, k: float = 1.0
+) -> Float[Array, "n h w c"]:
+    """Divides each value by a power of the mean square of neighbouring channels.
+
+    x / (k + alpha/size · Σ x²)^beta, the sum over ``size`` channels around its own.
+
+    Args:
+        x: activations.
+        size: channels in the sum, odd.
+        alpha: weight of the mean square (Caffe's and PyTorch's; TensorFlow's is alpha/size).
+        beta: the power.
+        k: the constant.
+
+    Returns:
+        The normalized array.
+
+    References:
+        Krizhevsky et al., ImageNet classification with deep convolutional neural networks, 2012.
+
+    Example:
+        >>> (1 / local_response_norm(jnp.ones((1, 1, 1, 3)), 3, 3.0, 1.0))[0, 0, 0].round().tolist()
+        [3.0, 4.0, 3.0]
+    """
+    channels = np.arange(x.shape[-1])
+    near = abs(channels[:, None] - channels) <= size // 2
+    total = jnp.dot(jnp.square(x), jnp.asarray(near, x.dtype), precision=lax.Precision.HIGHEST)
+    return x * (k + alpha / size * total) ** -beta
+
+
+def _shares(length: int, size: int) -> np.ndarray:
+    """What each of ``length`` pixels adds to each of ``size`` means."""
+    shares = np.zeros((size, length))
+    for i in range(size):
+        first, last = i * length // size, -(-(i + 1) * length // size)
+        shares[i, first:last] = 1 / (last - first)
+    return shares
+
+
+def _pads(
+    shape: Sequence[int], window: int, stride: int, padding: Padding, ceil: bool
+) -> Sequence[tuple[int, int]]:
+    if isinstance(padding, str):
+        return lax.padtype_to_pads(shape, (window, window), (stride, stride), padding)
+    if not isinstance(padding, int):
+        return padding
+    pads = []
+    for length in shape:
+        over = 0
+        if ceil:
+            positions = math.ceil((length + 2 * padding - window) / stride) + 1
+            # A last window that would see padding alone does not count.
+            positions -= (positions - 1) * stride >= length + padding
+            over = max(0, (positions - 1) * stride + window - length - 2 * padding)
+        pads.append((padding, padding + over))
+    return pads
