@@ -19,7 +19,7 @@ import vizjax as vz
 from vizjax import cli, files
 from vizjax.models import MODELS, Model
 
-TINY = Model(lambda rngs: None, [], lambda: None, layer="block")
+TINY = Model(lambda rngs: None, [], [], layer="block", head="head")
 
 
 @pytest.fixture(autouse=True)
@@ -138,7 +138,7 @@ MISTAKES = {
     "atlas tiny --out taken/below": "taken/below",
     "atlas tiny --out /proc/atlas": "cannot be written",
     "atlas efficientnet_lite0 --weights nowhere.pth": "nowhere.pth",
-    "atlas efficientnet_lite0 --weights taken": "weights are a .pth or .pt file",
+    "atlas efficientnet_lite0 --weights taken": "weights are a .safetensors, .pth, .pt, .npz",
     "atlas efficientnet_lite0 --weights text.pth": "text.pth",
     "atlas efficientnet_lite0 --weights folder.pth": "folder.pth",
     "atlas efficientnet_lite0 --weights other.pth": "other.pth: names and shapes must be the model's",
@@ -147,8 +147,8 @@ MISTAKES = {
     "layers efficientnet_lite0 --weights hostile.pth": "hostile.pth",
     "render nonesuch block 1": "unknown model 'nonesuch'",
     "render tiny blok 1": "unknown layer 'blok': did you mean 'block'",
-    "render tiny block": "units of layer 'block' are 0 ... 7, one or more, not []",
-    "render tiny block 8": "units of layer 'block' are 0 ... 7, one or more, not [8]",
+    "render tiny block": "units of layer 'block' are 0 ... 7, one or more, not ''",
+    "render tiny block 8": "units of layer 'block' are 0 ... 7, one or more, not '8'",
     "render tiny block 1 --out a.jpg": "a.jpg: results are saved as PNG",
     "render tiny block 1 --preset best-of-all": "unknown preset 'best-of-all'",
     "render tiny block 1 --starts 0": "starts must be a whole number",
@@ -258,3 +258,25 @@ def test_units_of_all_spellings():
     assert cli.parse_units("1, 5:7") == [1, 5, 6]
     assert np.arange(9)[cli.parse_units("4:")].tolist() == [4, 5, 6, 7, 8]
     assert np.arange(9)[cli.parse_units("1::4")].tolist() == [1, 5]
+
+
+def test_classes_are_rendered_by_name(tmp_path):
+    words = ["render", "efficientnet_lite0", "logits", "Tiger cat", "7", "--size", "32", "--steps", "1"]
+    assert cli.main([*words, "--out", "cat.png"]) == 0
+    recipe = files.read_recipe(tmp_path / "cat.png")
+    assert (recipe["units"], recipe["names"]) == ([282, 7], ["tiger cat", "cock"])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("logits tigger", "unknown class 'tigger': did you mean 'tiger'"),
+        ("logits CARDIGAN", "'CARDIGAN' means several; give the number: 264 (Cardigan) or 474 (cardigan)"),
+        ("logits 1000", "units of layer 'logits' are 0 ... 999, or names of classes, one or more, not '1000'"),
+        ("blocks.4 cat", "units of layer 'blocks.4' are 0 ... 39, one or more, not 'cat'"),
+    ],
+)
+def test_units_that_are_none(words, message, capsys, tmp_path):
+    assert cli.main(["render", "efficientnet_lite0", *words.split()]) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -27,6 +27,7 @@ FORBIDDEN: dict[str, set[str]] = {
     "models": {"render", "ascent", "atlas", "recipes", "explain", "cli"},
     "ascent": {"render", "atlas", "models", "recipes", "explain", "cli"},
     "render": {"atlas", "models", "recipes", "explain", "cli"},
+    "units": {"ascent", "render", "atlas", "recipes", "explain", "cli"},
     "recipes": {"atlas", "cli"},
     "explain": {"atlas", "cli"},
     "atlas": {"cli"},

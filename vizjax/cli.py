@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import re
 import signal
 import sys
 import webbrowser
@@ -24,6 +23,7 @@ from vizjax.errors import InputError, unknown
 from vizjax.models import DEFAULT, MODELS
 from vizjax.progress import Reporter
 from vizjax.tables import layer_table
+from vizjax.units import find_units, parse_units
 
 PRESETS = {"standard": 128, "lucid": 512}
 """Steps of the presets of ``vizjax render``: otherwise both are Lucid's settings."""
@@ -90,7 +90,9 @@ def atlas(
 def render(
     model: Positional[str],
     layer: Positional[str],
-    units: Annotated[Positional[tuple[int, ...]], arg(metavar="UNIT …", help="channel numbers")],
+    units: Annotated[
+        Positional[tuple[str, ...]], arg(metavar="UNIT …", help="channel numbers, or names of classes")
+    ],
     *,
     preset: Annotated[str, arg(metavar="NAME", help="standard (128 steps) or lucid (512)")] = "standard",
     starts: Annotated[int, arg(metavar="N", help="pictures of each unit from other random starts")] = 1,
@@ -106,42 +108,39 @@ def render(
     For example:
 
     * vizjax render efficientnet_lite0 blocks.4 7
-    * vizjax render efficientnet_lite0 logits 285 --starts 4 --size 224 --out cat.png
+    * vizjax render efficientnet_lite0 logits "tiger cat" --starts 4 --size 224 --out cat.png
     """
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
-    target = out or Path(f"{layer}-{'-'.join(map(str, units))}.png".replace("/", "_"))
-    if target.suffix.lower() != ".png":
-        raise InputError(f"{target}: results are saved as PNG, which keeps every value; name it .png")
+    if out and out.suffix.lower() != ".png":
+        raise InputError(f"{out}: results are saved as PNG, which keeps every value; name it .png")
     net = vz.load(model, weights)
-    facts = vz.layers(net)
-    if layer not in facts:
-        raise unknown("layer", layer, facts, f"`vizjax layers {model}` lists them")
-    channels = facts[layer].channels
-    if not units or not all(0 <= unit < channels for unit in units):
-        raise InputError(f"units of layer {layer!r} are 0 ... {channels - 1}, one or more, not {list(units)}")
+    numbers = find_units(net, layer, units)
+    target = out or Path(f"{layer}-{'-'.join(map(str, numbers))}.png".replace("/", "_"))
     draw = vz.renderer(
         lambda acts, unit: vz.objectives.channel(acts[layer], unit),
         image=vz.images.fourier(size), steps=PRESETS[preset] if steps is None else steps, starts=starts,
     )  # fmt: skip
-    with Reporter(f"{model}, {layer}: {len(units)} units, {size} px, {draw.steps} steps") as reporter:
-        total, now = len(units) * starts, 0.0
+    with Reporter(f"{model}, {layer}: {len(numbers)} units, {size} px, {draw.steps} steps") as reporter:
+        total, now = len(numbers) * starts, 0.0
 
         def on_step(count: int) -> None:
             nonlocal now
             now += count / draw.steps
             reporter.report(Progress(layer, 0, total, now))
 
-        result = draw(net, np.array(units), key=jax.random.key(seed), on_step=on_step)
+        result = draw(net, np.array(numbers), key=jax.random.key(seed), on_step=on_step)
+    names = vz.unit_names(net, layer)
     about = {
         "layer": layer,
-        "units": list(units),
+        "units": numbers,
+        **({"names": [names[unit] for unit in numbers]} if names else {}),
         "seed": seed,
         "size": size,
         "objective": "mean activation of the channel",
     }
     vz.save(result._replace(recipe=result.recipe | about), target)
-    output.tell(str(target), {"file": str(target), "units": list(units), "final": result.final.tolist()})
+    output.tell(str(target), {"file": str(target), "units": numbers, "final": result.final.tolist()})
 
 
 def layers(model: Positional[str] = DEFAULT, *, weights: Weights = None, output: Answer = Output()) -> None:
@@ -199,44 +198,6 @@ def export(
         chosen = opened[layer].units[chosen].tolist()
     paths = opened.export(layer, chosen, out)
     output.tell(f"{len(paths)} pictures in {out}", {"files": list(map(str, paths))})
-
-
-def parse_units(text: str | None) -> Sequence[int] | slice | None:
-    """Channel numbers from text.
-
-    Args:
-        text: ``"A:B[:STEP]"`` as in Python, a number, or several of them with commas; None for all.
-
-    Returns:
-        The numbers; a slice where an end is left open; None for all.
-
-    Raises:
-        InputError: at any other text.
-
-    Example:
-        >>> parse_units("0:6:2"), parse_units("5,7:9"), parse_units("3:")
-        ([0, 2, 4], [5, 7, 8], slice(3, None, 1))
-    """
-    if text is None:
-        return None
-    parts = text.split(",")
-    numbers: list[int] = []
-    for part in parts:
-        match = re.fullmatch(r"(\d+)|(\d*):(\d*)(?::([1-9]\d*))?", part.strip())
-        if not match:
-            raise InputError(f"units are A:B[:STEP], a number, or several with commas, not {text!r}; try 0:8")
-        number, first, last, step = match.groups()
-        if number:
-            numbers.append(int(number))
-        elif last:
-            numbers += range(int(first or 0), int(last), int(step or 1))
-        elif len(parts) == 1:
-            return slice(int(first or 0), None, int(step or 1))
-        else:
-            raise InputError(f"units {text!r}: a range without an end must stand alone; write both ends")
-    if not numbers:
-        raise InputError(f"units {text!r} are none at all: A:B runs from A up to B - 1; try 0:8")
-    return numbers
 
 
 class Terminated(KeyboardInterrupt):

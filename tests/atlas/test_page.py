@@ -554,10 +554,24 @@ def test_classes_are_sorted_by_name(visit: Any, tmp_path: Path) -> None:
     assert tab.locator("#byname").is_disabled()
 
 
-@pytest.mark.parametrize("names", ["tench", ["tench"], [None, 3, ["x"], {}], {"0": "tench"}, 5, None, []])
-def test_names_that_are_no_names(visit: Any, tmp_path: Path, names: Any) -> None:
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        (["tench"], ["tench"]),
+        ([None, 3, ["x"], "tench"], ["tench"]),
+        (["", " ", {}, True], []),
+        ({"length": 4}, []),
+        (5, []),
+        (None, []),
+    ],
+)
+def test_names_that_are_no_names(visit: Any, tmp_path: Path, names: Any, shown: list[str]) -> None:
     tab = visit(write_classes(tmp_path, names, count=4))
     assert units(tab) == [0, 1, 2, 3]
+    assert tab.locator(".cell .name").all_text_contents() == shown
+    assert tab.locator("#byname").is_enabled() == bool(shown)
+    tab.locator("#numbers").fill("ten")
+    assert len(units(tab)) == (1 if shown else 4)
     tab.locator("#numbers").fill("2")
     assert units(tab) == [2]
 

@@ -90,7 +90,7 @@ def _flat(tree: dict) -> dict[str, np.ndarray]:
     for key, value in tree.items():
         if isinstance(value, dict):
             # A saved nnx.State holds each array in a leaf of its own, called "value".
-            inner = {"": value["value"]} if set(value) == {"value"} else _flat(value)
+            inner = {"": np.asarray(value["value"])} if set(value) == {"value"} else _flat(value)
             found |= {f"{key}.{name}" if name else str(key): array for name, array in inner.items()}
         else:
             found[str(key)] = np.asarray(value)

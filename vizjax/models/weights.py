@@ -4,7 +4,7 @@ import difflib
 import math
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -158,16 +158,17 @@ def _place(name: str, layout: Layout, wanted: Mapping) -> Place | None:
 
 def _check(arrays: Mapping, places: Mapping, layout: Layout, wanted: Mapping, source: str) -> None:
     problems, seen = [], set()
+    missing = wanted.keys() - {place.path for place in places.values() if place}
     for name, place in places.items():
         shape = arrays[name].shape
         if place is None:
-            problems.append(f"unexpected {name} {shape}{_nearest(name, layout, wanted)}")
-        elif place.path in seen:
+            problems.append(f"unexpected {name} {shape}{_nearest(name, layout, missing or wanted)}")
+        elif place.path and place.path in seen:
             problems.append(f"{name} is a second {place.path}")
         elif place.path and _theirs(shape, wanted[place.path].shape, place.as_ours) is None:
             problems.append(f"{name} is {shape}, {place.path} wants {wanted[place.path].shape}")
-        seen |= {place.path} - {""} if place else set()
-    problems += [f"missing {path} {wanted[path].shape}" for path in wanted.keys() - seen]
+        seen |= {place.path} if place else set()
+    problems += [f"missing {path} {wanted[path].shape}" for path in missing]
     if problems:
         lines = "".join(f"\n    {problem}" for problem in sorted(problems))
         raise InputError(
@@ -176,12 +177,12 @@ def _check(arrays: Mapping, places: Mapping, layout: Layout, wanted: Mapping, so
         )
 
 
-def _nearest(name: str, layout: Layout, wanted: Mapping) -> str:
+def _nearest(name: str, layout: Layout, paths: Iterable[str]) -> str:
     guess = name
     for pattern, ours in layout.table:
         if match := re.match(pattern, name):
             guess = match.expand(ours) + name[match.end() :]
-    close = difflib.get_close_matches(guess, wanted, n=1)
+    close = difflib.get_close_matches(guess, paths, n=1, cutoff=0.3)
     return f", nearest {close[0]}" if close else ""
 
 

@@ -17,7 +17,8 @@ def lax_only() -> Iterator[None]:
         >>> import jax, jax.numpy as jnp
         >>> from vizjax import nn
         >>> with lax_only():
-        ...     _, slope = jax.jvp(lambda x: nn.gaussian_blur(x * jnp.ones((1, 4, 4, 1)), 1.0), (1.0,), (1.0,))
+        ...     blur = lambda x: nn.gaussian_blur(x * jnp.ones((1, 4, 4, 1)), 1.0)
+        ...     _, slope = jax.jvp(blur, (1.0,), (1.0,))
         >>> slope.shape
         (1, 4, 4, 1)
     """
