@@ -272,7 +272,10 @@ def test_classes_are_rendered_by_name(tmp_path):
     [
         ("logits tigger", "unknown class 'tigger': did you mean 'tiger'"),
         ("logits CARDIGAN", "'CARDIGAN' means several; give the number: 264 (Cardigan) or 474 (cardigan)"),
-        ("logits 1000", "units of layer 'logits' are 0 ... 999, or names of classes, one or more, not '1000'"),
+        (
+            "logits 1000",
+            "units of layer 'logits' are 0 ... 999, or names of classes, one or more, not '1000'",
+        ),
         ("blocks.4 cat", "units of layer 'blocks.4' are 0 ... 39, one or more, not 'cat'"),
     ],
 )

@@ -79,13 +79,7 @@ class Activations(Mapping[str, Array]):
                 names = layer_names(self._net)
                 if name not in names:
                     raise unknown("layer", name, names, "vizjax.layers(net) lists them") from None
-                if isinstance(error, StopIteration | TypeError | ValueError | ZeroDivisionError):
-                    raise InputError(
-                        f"layer {name!r} cannot be computed on pictures of {self._shape[1:3]} pixels"
-                        f" ({str(error).splitlines()[0] if str(error) else 'the net ended before'});"
-                        f" use larger ones (the net's own size is {_input_shape(self._net)[:2]})"
-                    ) from error
-                raise
+                raise self._explained(error, name) from error
         return self._known[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -94,6 +88,19 @@ class Activations(Mapping[str, Array]):
                 self._advance()
             except StopIteration:
                 return iter([name for name in self._known if name != "image"])
+            except Exception as error:
+                # A net that fails at its own size too has another fault than the pictures' size.
+                reached = self._shape[1:] != _input_shape(self._net) and layer_names(self._net)
+                raise (self._explained(error, reached[len(self._known) - 1]) if reached else error) from error
+
+    def _explained(self, error: Exception, name: str) -> Exception:
+        if not isinstance(error, StopIteration | TypeError | ValueError | ZeroDivisionError):
+            return error
+        return InputError(
+            f"layer {name!r} cannot be computed on pictures of {self._shape[1:3]} pixels"
+            f" ({str(error).splitlines()[0] if str(error) else 'the net ended before'});"
+            f" use larger ones (the net's own size is {_input_shape(self._net)[:2]})"
+        )
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

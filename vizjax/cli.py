@@ -12,7 +12,6 @@ from typing import Annotated, Any
 
 import jax
 import numpy as np
-import platformdirs
 import tyro
 from rich.console import Console
 from tyro.conf import FlagCreatePairsOff, Positional, arg
@@ -21,6 +20,7 @@ import vizjax as vz
 from vizjax.atlas.building import Progress
 from vizjax.errors import InputError, unknown
 from vizjax.models import DEFAULT, MODELS
+from vizjax.models.sources import cache_folder
 from vizjax.progress import Reporter
 from vizjax.tables import layer_table
 from vizjax.units import find_units, parse_units
@@ -29,7 +29,7 @@ PRESETS = {"standard": 128, "lucid": 512}
 """Steps of the presets of ``vizjax render``: otherwise both are Lucid's settings."""
 
 Weights = Annotated[
-    str | None, arg(metavar="FILE|random", help="a .pth file, or 'random'; else the model's own")
+    str | None, arg(metavar="FILE|random", help="a file of weights, or 'random'; else the model's own")
 ]
 Units = Annotated[str | None, arg(metavar="A:B[:STEP]", help="channels, such as 0:40, 3 or 1,5,9; else all")]
 
@@ -210,7 +210,7 @@ def _terminate(*_: object) -> None:
 
 def _use_cache() -> None:
     """Keeps compiled programs in the user's cache folder, so that the next run starts at once."""
-    folder = os.environ.get("JAX_COMPILATION_CACHE_DIR") or platformdirs.user_cache_path("vizjax") / "xla"
+    folder = os.environ.get("JAX_COMPILATION_CACHE_DIR") or cache_folder() / "xla"
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 

@@ -97,7 +97,7 @@ def caffenet():
     class CaffeNet(nn.Module):
         def __init__(self):
             super().__init__()
-            pool = dict(kernel_size=3, stride=2, ceil_mode=True)
+            pool = {"kernel_size": 3, "stride": 2, "ceil_mode": True}
             self.conv1, self.relu1 = nn.Conv2d(3, 96, 11, 4), nn.ReLU()
             self.pool1, self.norm1 = nn.MaxPool2d(**pool), nn.LocalResponseNorm(5, 1e-4, 0.75, 1.0)
             self.conv2, self.relu2 = nn.Conv2d(96, 256, 5, 1, 2, groups=2), nn.ReLU()
@@ -263,12 +263,12 @@ def calibrate(net, x: np.ndarray) -> np.ndarray:
     with torch.no_grad():
         net(torch.tensor(np.ascontiguousarray(np.moveaxis(x, -1, 1))))
     # Where a net is never run (an auxiliary head), neutral ones do.
-    values = [seen.get(norm) for norm in norms]
-    means = [
-        np.zeros(n.num_features) if v is None else v.mean((0, 2, 3)).numpy() for n, v in zip(norms, values)
-    ]
-    spread = [np.ones(n.num_features) if v is None else v.var((0, 2, 3), correction=0).numpy()
-              for n, v in zip(norms, values)]  # fmt: skip
+    means, spread = [], []
+    for norm in norms:
+        values = seen.get(norm)
+        means.append(np.zeros(norm.num_features) if values is None else values.mean((0, 2, 3)).numpy())
+        neutral = np.ones(norm.num_features)
+        spread.append(neutral if values is None else values.var((0, 2, 3), correction=0).numpy())
     for norm in norms:
         norm._forward_pre_hooks.clear()
         norm.eval()

@@ -1,7 +1,10 @@
 """Loading: by name, from files in every format and layout, and what wrong weights are answered with."""
 
+import hashlib
 import re
+import threading
 from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +16,7 @@ from reference import golden, reference_arrays
 
 import vizjax as vz
 from vizjax.models import MODELS, blocks, formats, torch_file
-from vizjax.models.sources import fetch
+from vizjax.models.sources import Url, fetch
 from vizjax.models.weights import blank, convert, random
 
 SOURCE = fetch(*MODELS["efficientnet_lite0"].sources)
@@ -287,3 +290,33 @@ def test_broken_files_are_refused_in_one_line(tmp_path, small):
 
 def test_every_reader_is_of_a_suffix_that_the_errors_name():
     assert set(formats._READERS) >= {".safetensors", ".pth", ".pt", ".npz", ".caffemodel", ".pb", ".zip"}
+
+
+def test_a_model_comes_from_its_source_once(tmp_path, monkeypatch, small):
+    """The whole way: downloaded from a server, checked, kept, and found again without the server."""
+    arrays, net = small
+    save_safetensors(tmp_path / "net.safetensors", arrays)
+    digest = hashlib.sha256((tmp_path / "net.safetensors").read_bytes()).hexdigest()
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    monkeypatch.setenv("VIZJAX_CACHE", str(tmp_path / "cache"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        source = Url(f"http://127.0.0.1:{server.server_port}/net.safetensors", digest)
+        monkeypatch.setitem(MODELS, SMALL, MODELS[SMALL]._replace(sources=[source]))
+        assert leaves_equal(vz.load(SMALL), net)
+        server.shutdown()
+    assert leaves_equal(vz.load(SMALL), net)
+
+
+def test_vgg_with_average_pools():
+    """For style transfer: another pool is put into the net."""
+    net = vz.load("vgg11", "random")
+    acts = vz.activations(net, np.random.default_rng(0).random((1, 32, 32, 3), np.float32))
+    largest, relu = np.asarray(acts["pool1"]), np.asarray(acts["relu1_1"])
+    net.pool = vz.nn.avg_pool
+    mean = np.asarray(
+        vz.activations(net, np.random.default_rng(0).random((1, 32, 32, 3), np.float32))["pool1"]
+    )
+    blocks_ = relu.reshape(1, 16, 2, 16, 2, 64)
+    np.testing.assert_allclose(mean, blocks_.mean((2, 4)), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(largest, blocks_.max((2, 4)))

@@ -10,6 +10,9 @@ import numpy as np
 from vizjax.errors import InputError
 from vizjax.models import protobuf_file, torch_file
 
+_LARGEST = 2 << 30
+"""Bytes: what Protocol Buffers allow."""
+
 
 def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """The arrays of a file of weights; nothing that a file holds is ever run.
@@ -33,56 +36,73 @@ def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         [1.0, 1.0, 1.0]
     """
     path = Path(path)
-    reader = _orbax if path.is_dir() else _READERS.get(path.suffix)
+    kind, reader = ("an Orbax checkpoint", _orbax) if path.is_dir() else _READERS.get(path.suffix, ("", None))
     if reader is None:
         raise InputError(
-            f"{path}: weights are a {', '.join(_READERS)} file or an Orbax folder, 'random', or left out"
-            f" for the model's own"
+            f"{_line(path)}: weights are a {', '.join(_READERS)} file or an Orbax folder, 'random', or left"
+            f" out for the model's own"
         )
-    return reader(path)
-
-
-def _guarded(kind: str, path: Path, read: Callable[[Path], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     try:
-        return read(path)
+        path.stat()  # which tells what is wrong with a path that leads nowhere
+        if not (path.is_file() or path.is_dir()):  # to open a pipe may wait for ever
+            raise ValueError("it is a device, not a file")
+        return reader(path)
+    except InputError:
+        raise
     except Exception as error:  # a damaged file breaks the libraries in many ways
-        told = getattr(error, "strerror", None) or " ".join(str(error).split())[:200] or type(error).__name__
+        told = getattr(error, "strerror", None) or _line(error)[:200] or type(error).__name__
         raise InputError(
-            f"{path}: not {kind} ({told}); check the path and its permissions, or download it again"
+            f"{_line(path)}: not {kind} ({told}); check the path and its permissions, or download it again"
         ) from error
+
+
+def _line(text: object) -> str:
+    return "".join(c if c.isprintable() else " " for c in str(text)).strip()
 
 
 def _safetensors(path: Path) -> dict[str, np.ndarray]:
     from safetensors import safe_open
 
-    def arrays(path: Path) -> dict[str, np.ndarray]:
-        # As JAX arrays, for numpy has no bfloat16.
-        with safe_open(path, framework="flax") as file:
-            return {name: np.asarray(file.get_tensor(name), np.float32) for name in file.keys()}  # noqa: SIM118
-
-    return _guarded("a safetensors file", path, arrays)
+    # As JAX arrays, for numpy has no bfloat16.
+    with safe_open(path, framework="flax") as file:
+        return {name: np.asarray(file.get_tensor(name), np.float32) for name in file.keys()}  # noqa: SIM118
 
 
 def _npz(path: Path) -> dict[str, np.ndarray]:
-    def arrays(path: Path) -> dict[str, np.ndarray]:
-        with zipfile.ZipFile(path) as archive:
-            claimed = sum(member.file_size for member in archive.infolist())
-        if claimed > 64 * path.stat().st_size + (16 << 20):
-            raise ValueError("it unpacks to far more than a network's weights would")
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+    with zipfile.ZipFile(path) as archive:
+        _check_members(archive.infolist(), path)
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
 
-    return _guarded("an .npz file of numbers", path, arrays)
+
+def _graph(path: Path) -> dict[str, np.ndarray]:
+    with zipfile.ZipFile(path) as archive:
+        members = [member for member in archive.infolist() if member.filename.endswith(".pb")]
+        if len(members) != 1:
+            raise ValueError(f"it holds {len(members)} graphs (*.pb), not one")
+        _check_members(members, path)
+        with archive.open(members[0]) as file:
+            # No more than it claims: read() would unpack whatever there is.
+            data = file.read(members[0].file_size)
+    return protobuf_file.frozen_graph(data)
+
+
+def _check_members(members: list[zipfile.ZipInfo], path: Path) -> None:
+    if sum(member.file_size for member in members) > 16 * path.stat().st_size + (16 << 20):
+        raise ValueError("it unpacks to far more than a network's weights would")
+
+
+def _content(path: Path) -> bytes:
+    if path.stat().st_size > _LARGEST:
+        raise ValueError("it is larger than 2 GB")
+    return path.read_bytes()
 
 
 def _orbax(path: Path) -> dict[str, np.ndarray]:
     import orbax.checkpoint
 
-    def arrays(path: Path) -> dict[str, np.ndarray]:
-        with orbax.checkpoint.StandardCheckpointer() as checkpointer:
-            return _flat(checkpointer.restore(path.absolute()))
-
-    return _guarded("an Orbax checkpoint", path, arrays)
+    with orbax.checkpoint.StandardCheckpointer() as checkpointer:
+        return _flat(checkpointer.restore(path.absolute()))
 
 
 def _flat(tree: dict) -> dict[str, np.ndarray]:
@@ -97,16 +117,12 @@ def _flat(tree: dict) -> dict[str, np.ndarray]:
     return found
 
 
-def _graph(path: Path) -> dict[str, np.ndarray]:
-    return _guarded("a frozen TensorFlow graph", path, protobuf_file.frozen_graph)
-
-
-_READERS: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {
-    ".safetensors": _safetensors,
-    ".pth": torch_file.read,
-    ".pt": torch_file.read,
-    ".npz": _npz,
-    ".caffemodel": lambda path: _guarded("a Caffe model", path, protobuf_file.caffemodel),
-    ".pb": _graph,
-    ".zip": _graph,
+_READERS: dict[str, tuple[str, Callable[[Path], dict[str, np.ndarray]]]] = {
+    ".safetensors": ("a safetensors file", _safetensors),
+    ".pth": ("a PyTorch checkpoint", torch_file.read),
+    ".pt": ("a PyTorch checkpoint", torch_file.read),
+    ".npz": ("an .npz file of numbers", _npz),
+    ".caffemodel": ("a Caffe model", lambda path: protobuf_file.caffemodel(_content(path))),
+    ".pb": ("a frozen TensorFlow graph", lambda path: protobuf_file.frozen_graph(_content(path))),
+    ".zip": ("an archive of a frozen TensorFlow graph", _graph),
 }

@@ -1,50 +1,28 @@
 """Reads what Caffe and TensorFlow wrote in their day: ``.caffemodel`` files and frozen graphs.
 
-Protocol Buffers do the parsing, from the few fields that hold weights. Packed numbers are declared as
-bytes, which they equal on the wire, so that no number ever becomes a Python object.
+Both are Protocol Buffers, of which a few fields hold weights. The wire format is walked here: the
+library makes objects of all that a file claims to hold, which 10 hostile megabytes turn into gigabytes.
 """
 
-import functools
-import io
+import itertools
 import math
-import zipfile
-from pathlib import Path
-from typing import Any
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-_LARGEST = 2 << 30
-"""Bytes: the limit of Protocol Buffers themselves."""
-
-# message -> field -> (number, its type: a message, "bytes", "string", "int64"; repeated?)
-_CAFFE = {
-    "Net": {"layers": (2, "OldLayer", True), "layer": (100, "Layer", True)},
-    "OldLayer": {"name": (4, "string", False), "blobs": (6, "Blob", True)},
-    "Layer": {"name": (1, "string", False), "blobs": (7, "Blob", True)},
-    "Blob": {
-        "num": (1, "int64", False), "channels": (2, "int64", False), "height": (3, "int64", False),
-        "width": (4, "int64", False), "data": (5, "bytes", False), "shape": (7, "Shape", False),
-    },
-    "Shape": {"dim": (1, "int64", True)},
-}  # fmt: skip
-_TENSORFLOW = {
-    "Graph": {"node": (1, "Node", True)},
-    "Node": {"name": (1, "string", False), "op": (2, "string", False), "attr": (5, "Entry", True)},
-    "Entry": {"key": (1, "string", False), "value": (2, "Value", False)},
-    "Value": {"tensor": (8, "Tensor", False)},
-    "Tensor": {"dtype": (1, "int64", False), "shape": (2, "Dims", False), "content": (4, "bytes", False)},
-    "Dims": {"dim": (2, "Dim", True)},
-    "Dim": {"size": (1, "int64", False)},
-}
+_MOST_FIELDS = 50_000
+"""Far above those of the zoo (some 3,000), low enough for a moment's work."""
+_MOST_AXES = 8
 _FLOAT = 1
 """TensorFlow's number of float32."""
 
 
-def caffemodel(path: Path) -> dict[str, np.ndarray]:
+def caffemodel(data: bytes) -> dict[str, np.ndarray]:
     """The weights of a Caffe model.
 
     Args:
-        path: a ``.caffemodel`` file, of the format of 2014 or later.
+        data: a ``.caffemodel`` file, of the format of 2014 or later.
 
     Returns:
         ``layer.weight`` and ``layer.bias`` of each layer that has any, in Caffe's axis order, which
@@ -54,32 +32,18 @@ def caffemodel(path: Path) -> dict[str, np.ndarray]:
         ValueError: where it is none.
 
     Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "empty.caffemodel"
-        >>> path.write_bytes(b"")
-        0
-        >>> caffemodel(path)
+        >>> caffemodel(b"")
         Traceback (most recent call last):
         ValueError: it holds no weights
     """
-    net = _parse(_CAFFE, "Net", path.read_bytes())
-    arrays = {}
-    for layer in (*net.layers, *net.layer):
-        for kind, blob in zip(("weight", "bias"), layer.blobs, strict=False):
-            dims = tuple(blob.shape.dim) or (blob.num, blob.channels, blob.height, blob.width)
-            array = _floats(blob.data, dims)
-            # What was fully connected, or one number a channel, had ones in front.
-            arrays[f"{layer.name}.{kind}"] = array.reshape(dims[2:] if dims[:2] == (1, 1) else dims)
-            if kind == "bias":
-                arrays[f"{layer.name}.bias"] = array.reshape(-1)
-    return _some(arrays)
+    return _named(_blobs(_Message(data)))
 
 
-def frozen_graph(path: Path) -> dict[str, np.ndarray]:
+def frozen_graph(data: bytes) -> dict[str, np.ndarray]:
     """The constants of a frozen TensorFlow graph.
 
     Args:
-        path: a ``.pb`` file, or a ``.zip`` archive that holds one.
+        data: a ``.pb`` file.
 
     Returns:
         Each float32 constant's name and values, in TensorFlow's axis order, which is ours.
@@ -88,69 +52,124 @@ def frozen_graph(path: Path) -> dict[str, np.ndarray]:
         ValueError: where it is none.
 
     Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "empty.pb"
-        >>> path.write_bytes(b"")
-        0
-        >>> frozen_graph(path)
+        >>> frozen_graph(b"")
         Traceback (most recent call last):
         ValueError: it holds no weights
     """
-    data = _unzipped(path) if zipfile.is_zipfile(path) else path.read_bytes()
-    arrays = {}
-    for node in _parse(_TENSORFLOW, "Graph", data).node:
-        values = {entry.key: entry.value for entry in node.attr} if node.op == "Const" else {}
-        if "value" in values and values["value"].tensor.dtype == _FLOAT:
-            tensor = values["value"].tensor
-            dims = tuple(dim.size for dim in tensor.shape.dim)
-            if len(tensor.content) == 4 * math.prod(dims):  # others are single settings, not weights
-                arrays[node.name] = _floats(tensor.content, dims)
-    return _some(arrays)
+    return _named(_constants(_Message(data), room=len(data) + (1 << 20)))
 
 
-def _unzipped(path: Path) -> bytes:
-    with zipfile.ZipFile(path) as archive:
-        members = [member for member in archive.infolist() if member.filename.endswith(".pb")]
-        if len(members) != 1 or members[0].file_size > _LARGEST:
-            raise ValueError(f"its archive holds {len(members)} graphs (*.pb) of at most 2 GB, not one")
-        with archive.open(members[0]) as file:
-            return io.BytesIO(file.read(members[0].file_size)).getvalue()
+class _Message:
+    """The fields of a message by their numbers; the messages within it wait until they are asked for.
+
+    Args:
+        data: the message.
+        count: counts the fields of the whole file.
+    """
+
+    def __init__(self, data: bytes | memoryview, count: Iterator[int] | None = None) -> None:
+        self.count = itertools.count() if count is None else count
+        self.numbers = defaultdict[int, list[int]](list)
+        self.parts = defaultdict[int, list[memoryview]](list)  # messages, texts, packed numbers, floats
+        view, at = memoryview(data), 0
+        while at < len(view):
+            if next(self.count) >= _MOST_FIELDS:
+                raise ValueError(f"it has more than {_MOST_FIELDS} fields, and no network has")
+            key, at = _varint(view, at)
+            field, kind = key >> 3, key & 7
+            if kind not in (0, 1, 2, 5) or not 0 < field < 1 << 29:
+                raise ValueError("it is not made of fields as Protocol Buffers are")
+            number, at = (8 if kind == 1 else 4, at) if kind in (1, 5) else _varint(view, at)
+            if kind == 0:
+                self.numbers[field].append(number)
+                continue
+            if number > len(view) - at:
+                raise ValueError("it is cut short")
+            self.parts[field].append(view[at : at + number])
+            at += number
+
+    def messages(self, field: int) -> Iterator["_Message"]:
+        return (_Message(part, self.count) for part in self.parts[field])
+
+    def message(self, field: int) -> "_Message":
+        return _Message(self.parts[field][-1] if self.parts[field] else b"", self.count)
+
+    def text(self, field: int) -> str:
+        return str(b"".join(self.parts[field][-1:]), "utf-8")
+
+    def number(self, field: int) -> int:
+        return self.numbers[field][-1] if self.numbers[field] else 0
+
+    def packed(self, field: int) -> list[int]:
+        """A list of whole numbers, packed or not, as far as an array can have that many axes."""
+        found, view, at = self.numbers[field][:], memoryview(b"".join(self.parts[field])), 0
+        while at < len(view) and len(found) <= _MOST_AXES:
+            number, at = _varint(view, at)
+            found.append(number)
+        return found
+
+    def floats(self, field: int, dtype: str = "<f4") -> np.ndarray:
+        """A list of floats, packed or not; a copy, for a view would keep the file in memory."""
+        return np.frombuffer(b"".join(self.parts[field]), dtype)
 
 
-def _floats(data: bytes, dims: tuple[int, ...]) -> np.ndarray:
-    if min(dims, default=1) < 0 or len(data) != 4 * math.prod(dims):
-        raise ValueError(f"an array of {len(data) // 4} numbers is said to be {dims}")
-    return np.frombuffer(data, "<f4").reshape(dims)
+def _varint(view: memoryview, at: int) -> tuple[int, int]:
+    """The number that begins at a position, and where it ends."""
+    value = 0
+    for place, byte in enumerate(view[at : at + 10]):
+        value |= (byte & 127) << 7 * place
+        if byte < 128:
+            return value, at + place + 1
+    raise ValueError("it is cut short, or a number in it has no end")
 
 
-def _some(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _blobs(net: _Message) -> Iterator[tuple[str, np.ndarray]]:
+    old = ((layer.text(4), layer.messages(6)) for layer in net.messages(2))
+    new = ((layer.text(1), layer.messages(7)) for layer in net.messages(100))
+    for name, blobs in itertools.chain(old, new):
+        for kind, blob in zip(("weight", "bias"), blobs, strict=False):
+            values = blob.floats(5) if blob.parts[5] else blob.floats(8, "<f8")
+            shape = blob.message(7).packed(1)
+            array = _shaped(values, shape or [blob.number(axis) for axis in (1, 2, 3, 4)])
+            if kind == "bias":
+                array = array.reshape(-1)
+            elif not shape and array.shape[:2] == (1, 1):  # it was fully connected
+                array = array[0, 0]
+            yield f"{name}.{kind}", array
+
+
+def _constants(graph: _Message, room: int) -> Iterator[tuple[str, np.ndarray]]:
+    for node in graph.messages(1):
+        for attribute in node.messages(5) if node.text(2) == "Const" else ():
+            tensor = attribute.message(2).message(8)
+            if attribute.text(1) != "value" or tensor.number(1) != _FLOAT:
+                continue
+            axes = itertools.islice(tensor.message(2).messages(2), _MOST_AXES + 1)
+            dims = [axis.number(1) for axis in axes]
+            values = tensor.floats(4)
+            if not values.size:  # they are listed, and the last stands for all that follow
+                values = tensor.floats(5)
+                more = max(0, math.prod(dims) - values.size)
+                room -= 4 * more
+                if room < 0:
+                    raise ValueError("its constants would take far more room than the file does")
+                last = values[-1] if values.size else 0
+                values = np.concatenate([values, np.full(more, last, values.dtype)])
+            yield node.text(1), _shaped(values, dims)
+
+
+def _shaped(values: np.ndarray, dims: list[int]) -> np.ndarray:
+    if len(dims) > _MOST_AXES or values.size != math.prod(dims):
+        raise ValueError(f"an array of {values.size} numbers is said to be {dims}")
+    return values.reshape(dims)
+
+
+def _named(found: Iterable[tuple[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    arrays = dict[str, np.ndarray]()
+    for name, array in found:
+        if name in arrays:
+            raise ValueError(f"it holds {name} twice")
+        arrays[name] = array
     if not arrays:
         raise ValueError("it holds no weights")
     return arrays
-
-
-def _parse(schema: dict[str, dict[str, tuple[int, str, bool]]], root: str, data: bytes) -> Any:
-    message = _messages(tuple(schema), root)()
-    message.ParseFromString(data)
-    return message
-
-
-@functools.cache
-def _messages(names: tuple[str, ...], root: str) -> Any:
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-
-    schema: dict[str, Any] = _CAFFE if root == "Net" else _TENSORFLOW
-    kinds = descriptor_pb2.FieldDescriptorProto
-    file = descriptor_pb2.FileDescriptorProto(name=f"vizjax_{root}.proto", package="vizjax", syntax="proto2")
-    for name in names:
-        message = file.message_type.add(name=name)
-        for field, (number, kind, repeated) in schema[name].items():
-            label = kinds.LABEL_REPEATED if repeated else kinds.LABEL_OPTIONAL
-            added = message.field.add(name=field, number=number, label=label)
-            if kind in schema:
-                added.type, added.type_name = kinds.TYPE_MESSAGE, f".vizjax.{kind}"
-            else:
-                added.type = getattr(kinds, f"TYPE_{kind.upper()}")
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"vizjax.{root}"))

@@ -47,7 +47,7 @@ def unit_named(text: str, names: Sequence[str]) -> int:
         >>> unit_named("Tiger Cat", read("imagenet"))
         282
     """
-    exact = [i for i, name in enumerate(names) if name == text]
+    exact = [i for i, name in enumerate(names) if name and name == text]
     found = exact or [i for i, name in enumerate(names) if name and name.lower() == text.lower()]
     if not found:
         raise unknown("class", text, filter(None, names), "give a class's number, or its name as listed")
