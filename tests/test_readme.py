@@ -47,7 +47,7 @@ def test_the_commands_did_what_they_say(done):
     assert (atlas["blocks.4"].status == "ok").all()
     assert (atlas["blocks.4"].final > 15).all()
     assert len(list((place / "pictures").iterdir())) == 8
-    assert files.read_recipe(place / "cat.png")["units"] == [285]
+    assert files.read_recipe(place / "cat.png")["units"] == [282]
 
 
 def test_the_snippets_did_what_they_say(done):

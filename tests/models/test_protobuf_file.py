@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from reference import reference_arrays
 
 import vizjax as vz
-from vizjax.models import MODELS, formats
+from vizjax.models import MODELS, formats, protobuf_file
 from vizjax.models.weights import convert
 
 SECONDS, BYTES = 2, 200e6
@@ -239,7 +239,7 @@ def caffenet():
     return arrays, net
 
 
-@pytest.mark.parametrize("kind", CAFFE)
+@pytest.mark.parametrize("kind", ["old", pytest.param("new", marks=pytest.mark.slow)])
 def test_a_caffemodel_is_caffenet(tmp_path, caffenet, kind):
     arrays, net = caffenet
     path = tmp_path / "net.caffemodel"
@@ -310,8 +310,9 @@ def refused(tmp_path):
         assert message.startswith(f"{path}: not a"), message
         assert len(message) < 500 + len(str(path)), message
         assert seconds < SECONDS, f"{seconds:.1f} s: {message}"
-        peak = peak_bytes(path)
-        assert peak < BYTES, f"{peak / 1e6:.0f} MB: {message}"
+        if "fields" not in match:  # which are slow to trace, and one of them is traced below
+            peak = peak_bytes(path)
+            assert peak < BYTES, f"{peak / 1e6:.0f} MB: {message}"
 
     return refused
 
@@ -375,7 +376,7 @@ CAFFEMODELS = {
     "empty layers": (b"\x12\0" * 2_000_000, "fields"),
     "new empty layers": (field(100, b"") * 2_000_000, "fields"),
     "empty blobs": (field(2, b"\x32\0" * 2_000_000), "fields"),
-    "layers of blobs": (old_layer("a", *[b"\x08\1" * 100] * 1000) * 50, "fields|0 numbers"),
+    "layers of blobs": (old_layer("a", *[b"\x08\1" * 100] * 1000) * 50, "twice"),
 }
 GRAPHS = {
     "a Caffe model": (GOOD_CAFFE["old"], "no weights|cut short|not made"),
@@ -439,10 +440,19 @@ ARCHIVES = {
 }
 
 
-@pytest.mark.parametrize("suffix", ["caffemodel", "pb"])
 @pytest.mark.parametrize("case", ANYWHERE)
-def test_broken_files_are_refused(refused, case, suffix):
-    refused(ANYWHERE[case][0], suffix, ANYWHERE[case][1])
+def test_broken_files_are_refused(refused, case):
+    data, match = ANYWHERE[case]
+    for suffix in ("caffemodel", "pb") if len(data) < 1e6 else ("pb",):
+        refused(data, suffix, match)
+
+
+def test_a_field_takes_little_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(protobuf_file, "_MOST_FIELDS", 5_000)
+    (tmp_path / "a.pb").write_bytes(b"".join(field(i, b"") for i in range(1, 6_000)))
+    peak = peak_bytes(tmp_path / "a.pb")
+    monkeypatch.undo()
+    assert peak / 5_000 * protobuf_file._MOST_FIELDS < BYTES / 2
 
 
 @pytest.mark.parametrize("case", CAFFEMODELS)
@@ -486,13 +496,19 @@ def test_a_file_name_of_several_lines_stays_on_one(tmp_path):
         assert str(caught.value).isprintable()
 
 
+@pytest.mark.parametrize("values", [["a", "b"], [1j], np.zeros(2, "V2")])
+def test_an_npz_file_of_other_things_is_refused(refused, tmp_path, values):
+    np.savez(tmp_path / "weights.npz", a=values)
+    refused(None, "npz", "a is of")
+
+
 @pytest.mark.parametrize("suffix", ["caffemodel", "pb", "zip"])
 def test_a_file_cut_short_anywhere_is_refused_or_lacks_the_rest(tmp_path, suffix):
     data = {"caffemodel": GOOD_CAFFE["new"], "pb": GOOD_GRAPH, "zip": GOOD_ZIP}[suffix]
     path = tmp_path / f"weights.{suffix}"
     path.write_bytes(data)
     whole, refusals = formats.read(path), 0
-    for length in range(len(data)):
+    for length in range(0, len(data), 3):
         path.write_bytes(data[:length])
         got = outcome(path)
         if isinstance(got, vz.InputError):
@@ -501,7 +517,7 @@ def test_a_file_cut_short_anywhere_is_refused_or_lacks_the_rest(tmp_path, suffix
         else:  # cut between two layers
             assert len(got) <= len(whole)
             assert_same(got, {name: whole[name] for name in got})
-    assert refusals > 0.9 * len(data) - 120
+    assert refusals > 0.8 * len(data) / 3
 
 
 # --- any bytes at all ----------------------------------------------------------------------------

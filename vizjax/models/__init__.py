@@ -39,10 +39,10 @@ def load(name: str, weights: str | os.PathLike | None = None) -> Any:
 
     Args:
         name: one of `MODELS`.
-        weights: a file of this model (``.safetensors``, ``.pth``, ``.pt``, ``.npz``) or an Orbax
-            folder, in any of the layouts that the family knows and with any number of classes;
-            ``"random"`` (seeded, always the same); None for the published weights, which are
-            downloaded once and kept.
+        weights: a file of this model (``.safetensors``, ``.pth``, ``.pt``, ``.npz``, ``.caffemodel``,
+            ``.pb``, ``.zip``) or an Orbax folder, in any of the layouts that the family knows and
+            with any number of classes; ``"random"`` (seeded, always the same); None for the
+            published weights, which are downloaded once and kept.
 
     Returns:
         The net, a Flax NNX module; ``net.name`` is its name.

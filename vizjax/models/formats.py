@@ -1,6 +1,8 @@
 """Reading files of weights, whatever their format."""
 
+import io
 import os
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -72,7 +74,10 @@ def _npz(path: Path) -> dict[str, np.ndarray]:
     with zipfile.ZipFile(path) as archive:
         _check_members(archive.infolist(), path)
     with np.load(path, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+        arrays = {name: file[name] for name in file.files}
+    if odd := [name for name, array in arrays.items() if array.dtype.kind not in "biuf"]:
+        raise ValueError(f"{odd[0]} is of {arrays[odd[0]].dtype}")
+    return arrays
 
 
 def _graph(path: Path) -> dict[str, np.ndarray]:
@@ -81,10 +86,10 @@ def _graph(path: Path) -> dict[str, np.ndarray]:
         if len(members) != 1:
             raise ValueError(f"it holds {len(members)} graphs (*.pb), not one")
         _check_members(members, path)
+        content = io.BytesIO()
         with archive.open(members[0]) as file:
-            # No more than it claims: read() would unpack whatever there is.
-            data = file.read(members[0].file_size)
-    return protobuf_file.frozen_graph(data)
+            shutil.copyfileobj(file, content, 1 << 20)  # at once, it would unpack more than it claims
+    return protobuf_file.frozen_graph(content.getvalue())
 
 
 def _check_members(members: list[zipfile.ZipInfo], path: Path) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 _MOST_FIELDS = 50_000
-"""Far above those of the zoo (some 3,000), low enough for a moment's work."""
+"""Far above any real network (some thousands), low enough for a moment's work."""
 _MOST_AXES = 8
 _FLOAT = 1
 """TensorFlow's number of float32."""
