@@ -3,6 +3,7 @@
 Run ``python -m benchmarks.operators``.
 """
 
+import functools
 import statistics
 import time
 from collections.abc import Callable
@@ -52,6 +53,10 @@ def main() -> None:
         taps = jnp.ones((kernel, kernel, 1, channels))
         name = f"depthwise {kernel} x {kernel} / {stride}, {size} px, {channels} ch"
         compare(name, lambda x, k, s=stride: vz.nn.depthwise_conv(x, k, (s, s)), x, taps)
+    for size, channels, window, stride in [(112, 64, 3, 2), (224, 64, 2, 2), (28, 192, 3, 1)]:
+        x = jax.nn.relu(jax.random.normal(jax.random.key(0), (8, size, size, channels)))
+        pool = functools.partial(vz.nn.max_pool, window=window, stride=stride, padding="SAME")
+        compare(f"max pool {window} / {stride}, {size} px, {channels} ch", pool, x)
     pictures = jax.random.uniform(jax.random.key(0), (8, 128, 128, 3))
     keys = jax.random.split(jax.random.key(1), 8)
     transform = vz.transforms.standard()

@@ -594,7 +594,9 @@ def left_out(product: Callable) -> Callable:
 
     def instead(x: jax.Array, *arguments: Any, **options: Any) -> jax.Array:
         result = jax.eval_shape(lambda x: product(x, *arguments, **options), x)
-        return jnp.broadcast_to(x[(..., *[slice(1)] * (x.ndim - 1))], result.shape)
+        # of a concatenation, XLA would else keep the first part alone
+        first = lax.optimization_barrier(x)[(..., *[slice(1)] * (x.ndim - 1))]
+        return jnp.broadcast_to(first, result.shape)
 
     return instead
 

@@ -258,3 +258,82 @@ def test_rules_are_cached_and_plain_is_plain():
     x = jnp.array([-1.0, 2.0])
     assert nn.plain(RELU, x, step=3).tolist() == [0.0, 2.0]
     assert jax.grad(lambda x: nn.plain(RELU, x).sum())(x).tolist() == [0.0, 1.0]
+
+
+# size, window, stride, padding, ceil: odd and even, lopsided, SAME, a last window over the edge
+POOLS = [
+    ((8, 8), 2, 2, 0, False),
+    ((9, 7), 2, 2, 0, True),
+    ((12, 13), 3, 2, 1, False),
+    ((12, 13), 3, 2, 0, True),
+    ((12, 13), 3, 2, "SAME", False),
+    ((7, 6), 3, 1, "SAME", False),
+    ((7, 6), 3, 1, 1, False),
+    ((10, 9), 2, 3, ((0, 1), (1, 0)), False),
+    ((3, 3), 3, 2, 0, True),
+]
+
+
+@pytest.mark.parametrize(("size", "window", "stride", "padding", "ceil"), POOLS, ids=str)
+@pytest.mark.parametrize("ties", [False, True])
+def test_max_pool_equals_lax(size, window, stride, padding, ceil, ties):
+    """Forward and gradient, under vmap, exactly: where values are equal the first one wins."""
+    x = normal(0, 2, 2, *size, 3)
+    x = np.maximum(x.round(), 0) if ties else x
+
+    def run():
+        pool = lambda x: nn.max_pool(x, window, stride, padding, ceil)  # noqa: E731
+        return jax.jit(jax.vmap(lambda x: (pool(x), jax.grad(lambda x: jnp.sum(jnp.sin(pool(x))))(x))))(x)
+
+    found = run()
+    with nn.lax_only():
+        for ours, plain in zip(found, run(), strict=True):
+            np.testing.assert_allclose(ours, plain, rtol=1e-6, atol=1e-6)
+    assert found[0].size
+
+
+@pytest.mark.parametrize(
+    ("size", "window", "stride", "padding", "ceil"), [p for p in POOLS if not p[4]], ids=str
+)
+def test_avg_pool_equals_lax(size, window, stride, padding, ceil):
+    x = normal(0, 2, *size, 3)
+
+    def run():
+        pool = lambda x: nn.avg_pool(x, window, stride, padding)  # noqa: E731
+        return jax.jit(lambda x: (pool(x), jax.grad(lambda x: jnp.sum(jnp.sin(pool(x))))(x)))(x)
+
+    found = run()
+    with nn.lax_only():
+        for ours, plain in zip(found, run(), strict=True):
+            np.testing.assert_allclose(ours, plain, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_max_pool_passes_nan_on(place):
+    x = np.ones((1, 2, 2, 1), np.float32)
+    x[0, place // 2, place % 2] = np.nan
+    assert np.isnan(nn.max_pool(jnp.asarray(x), 2, 2)).all()
+
+
+def test_a_picture_smaller_than_a_window_leaves_nothing():
+    assert nn.max_pool(jnp.ones((1, 2, 5, 1)), 3, 2).shape == (1, 0, 2, 1)
+
+
+def test_adaptive_pool_is_torchs():
+    """Region i runs from the floor of i·h/size to the ceiling of (i + 1)·h/size."""
+    x = normal(0, 1, 10, 5, 2)
+    found = nn.adaptive_avg_pool(jnp.asarray(x), 7)
+    for i in range(7):
+        for j in range(7):
+            rows = slice(i * 10 // 7, -(-(i + 1) * 10 // 7))
+            columns = slice(j * 5 // 7, -(-(j + 1) * 5 // 7))
+            np.testing.assert_allclose(found[0, i, j], x[0, rows, columns].mean((0, 1)), rtol=1e-5, atol=1e-6)
+    assert nn.adaptive_avg_pool(found, 7) is found
+
+
+def test_local_response_norm_by_hand():
+    x = normal(0, 1, 2, 2, 6)
+    found = np.asarray(nn.local_response_norm(jnp.asarray(x), 3, 0.6, 0.75, 2.0))
+    for c in range(6):
+        total = (x[..., max(0, c - 1) : c + 2] ** 2).sum(-1)
+        np.testing.assert_allclose(found[..., c], x[..., c] / (2 + 0.2 * total) ** 0.75, rtol=1e-5)
