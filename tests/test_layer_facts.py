@@ -655,9 +655,10 @@ def test_facts_of_all_models_agree_with_each_other_and_with_what_is_published(na
     assert last.parameters == sum(x.size for x in variables.values() if isinstance(x, nnx.Param))
 
     products = {}
-    for layer, fact in facts.items():
+    for fact in facts.values():
         assert fact.channels == fact.shape[-1]
-        assert 0 < fact.parameters <= last.parameters or layer == "image"
+        assert 0 < fact.parameters <= last.parameters
+        assert 0 < fact.multiply_adds <= last.multiply_adds
         assert (fact.kernel is None) == (fact.kernel_shape is None)
         if fact.kernel:
             kernel = variables[fact.kernel]
@@ -665,6 +666,7 @@ def test_facts_of_all_models_agree_with_each_other_and_with_what_is_published(na
             assert fact.kernel_shape[-1] == fact.channels
             products[fact.kernel] = kernel.size * math.prod(fact.shape[:-1])
         assert (fact.stride is None) == (fact.receptive_field is None) == (fact.center is None)
+        assert (fact.stride is None) == (len(fact.shape) == 1)
         if fact.stride:
             length, side = fact.shape[0], net.input_shape[0]
             assert -fact.stride < fact.center <= fact.center + (length - 1) * fact.stride < side + fact.stride

@@ -119,7 +119,7 @@ def random(net: Any) -> Any:
     def value(path: str, shape: tuple[int, ...]) -> np.ndarray:
         if path.endswith("kernel"):
             draws = np.random.default_rng(zlib.crc32(path.encode()))
-            return draws.normal(0, math.sqrt(2 / math.prod(shape[:-1])), shape)
+            return draws.standard_normal(shape, np.float32) * np.float32(math.sqrt(2 / math.prod(shape[:-1])))
         return np.ones(shape) if path.endswith(("scale", "var")) else np.zeros(shape)
 
     return _filled(net, value)
