@@ -3,6 +3,7 @@
 Each line on standard input is a JSON object; each is answered by one on standard output.
 """
 
+import contextlib
 import functools
 import json
 import os
@@ -61,10 +62,8 @@ def loop(model: str, module: str):
         optimizer.zero_grad()
         found.clear()
         x = ((image() - MEAN) / STD).contiguous(memory_format=torch.channels_last)
-        try:
+        with contextlib.suppress(Reached):
             net(x)
-        except Reached:
-            pass
         channels = torch.arange(BATCH)
         loss = -found[0][channels, channels].mean((1, 2)).sum()
         loss.backward()

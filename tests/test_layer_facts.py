@@ -201,45 +201,32 @@ REAL = {
     ),
     "vgg11_bn": Family(
         real("vgg11_bn"), 224,
-        ("conv1_1", "norm2_1", "pool2", "conv3_2", "relu4_2", "norm5_2", "pool5"),
+        ("norm2_1", "pool2", "conv3_2", "norm5_2", "pool5"),
     ),
     "resnet18": Family(
         real("resnet18"), 224,
-        ("bn1", "maxpool", "layer1.0.conv2", "layer2.0.downsample", "layer2.0.add", "layer3.0.conv1"),
+        ("bn1", "maxpool", "layer2.0.downsample", "layer2.0.add", "layer3.0.conv1"),
         ("layer4.0", "layer4"), 544,
     ),
     "resnext50_32x4d": Family(
         real("resnext50_32x4d"), 224,
-        ("conv1", "maxpool", "layer1.0.conv2", "layer2.0.downsample.0", "layer2.0", "layer3.0.conv2"),
+        ("maxpool", "layer1.0.conv2", "layer2.0.downsample.0", "layer2.0", "layer3.0.conv2"),
         ("layer3.5.bn2", "layer4"), 544,
     ),
     "inceptionv1": Family(
         real("inceptionv1"), 224,
-        (
-            "conv2d0_pre_relu", "maxpool0", "localresponsenorm1", "mixed3a_5x5_pre_relu",
-            "mixed3b_pool_reduce", "mixed3b", "mixed4a_3x3",
-        ),
+        ("maxpool0", "localresponsenorm1", "mixed3a_5x5_pre_relu", "mixed3b_pool_reduce", "mixed3b"),
         ("maxpool10", "mixed5b"), 832,
     ),
     "googlenet": Family(
         real("googlenet"), 224,
-        (
-            "conv1.conv", "maxpool1", "conv3.bn", "inception3a.branch4", "inception3b", "maxpool3",
-            "inception4a.branch2.1.conv",
-        ),
-        ("maxpool4", "inception5a.branch1.bn", "inception5b"), 512,
+        ("maxpool1", "conv3.bn", "inception3a.branch4", "inception3b", "inception4a.branch2.1.conv"),
+        ("maxpool4", "inception5b"), 512,
     ),
     "inception_v3": Family(
         real("inception_v3"), 299,
-        (
-            "Conv2d_1a_3x3.conv", "maxpool1", "Mixed_5b.branch5x5_2.conv", "Mixed_5b.avg_pool", "Mixed_5b",
-            "Mixed_6a.max_pool", "Mixed_6a",
-        ),
-        (
-            "Mixed_6b.branch7x7_2.conv", "Mixed_6b.branch7x7_3.bn", "Mixed_7b.branch3x3_2a",
-            "Mixed_7b.branch3x3_2b", "Mixed_7c",
-        ),
-        1440, least=80,
+        ("maxpool1", "Mixed_5b.branch5x5_2.conv", "Mixed_5b.avg_pool", "Mixed_6a"),
+        ("Mixed_6b.branch7x7_2.conv", "Mixed_6b.branch7x7_3.bn", "Mixed_7c"), 1440, least=80,
     ),
     "alexnet": Family(
         real("alexnet"), 224,
@@ -248,39 +235,30 @@ REAL = {
     ),
     "caffenet": Family(
         real("caffenet"), 227,
-        ("conv1", "pool1", "norm1", "conv2", "pool2", "norm2", "conv4"),
+        ("pool1", "norm1", "conv2", "pool2", "conv4"),
         ("conv5", "pool5"), 320, ("fc6", "logits"),
     ),
     "squeezenet1_1": Family(
         real("squeezenet1_1"), 224,
-        (
-            "features.0", "features.2", "features.3.expand1x1", "features.4", "features.5",
-            "features.8", "features.9.expand3x3",
-        ),
+        ("features.2", "features.3.expand1x1", "features.4", "features.8", "features.9.expand3x3"),
         ("features.12", "classifier.1"), 320,
     ),
     "mobilenet_v2": Family(
         real("mobilenet_v2"), 224,
-        (
-            "features.0.0", "features.2.conv.1.0", "features.4.conv.3", "features.6", "features.8.conv.0.0",
-            "features.9.conv.1",
-        ),
+        ("features.0.0", "features.2.conv.1.0", "features.4.conv.3", "features.6", "features.9.conv.1"),
         ("features.14.conv.1.0", "features.18"), 608,
     ),
     "densenet121": Family(
         real("densenet121"), 224,
         (
-            "features.conv0", "features.pool0", "features.denseblock1.denselayer4.conv2",
-            "features.denseblock1", "features.transition1", "features.denseblock2.denselayer4.norm2",
+            "features.pool0", "features.denseblock1.denselayer4.conv2", "features.denseblock1",
+            "features.denseblock2.denselayer4.norm2",
         ),
         ("features.transition2.pool", "features.denseblock3", "features.norm5"), 2208,
     ),
     "convnext_tiny": Family(
         real("convnext_tiny"), 224,
-        (
-            "features.0.0", "features.1.0.block.0", "features.1.1.block.4", "features.2", "features.2.0",
-            "features.3.0.block.5",
-        ),
+        ("features.1.0.block.0", "features.1.1.block.4", "features.2.0", "features.3.0.block.5"),
         ("features.4.1", "features.5.4", "features.7"), 1824,
     ),
 }  # fmt: skip
@@ -619,7 +597,7 @@ def operations(family: str, layer: str, products: bool) -> float:
 @pytest.mark.parametrize("family", REAL)
 def test_multiply_adds_are_half_of_xlas_operations(family: str):
     names = tried(family)
-    for name in (names[i] for i in np.linspace(0, len(names) - 1, 6).astype(int)):
+    for name in (names[i] for i in np.linspace(0, len(names) - 1, 5).astype(int)):
         found = operations(family, name, True) - operations(family, name, False)
         assert found / 2 == pytest.approx(facts_of(family)[name].multiply_adds, rel=1e-5), name
 
