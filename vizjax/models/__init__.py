@@ -42,7 +42,9 @@ def load(name: str, weights: str | os.PathLike | None = None) -> Any:
         weights: a file of this model (``.safetensors``, ``.pth``, ``.pt``, ``.npz``, ``.caffemodel``,
             ``.pb``, ``.zip``) or an Orbax folder, in any of the layouts that the family knows and
             with any number of classes; ``"random"`` (seeded, always the same); None for the
-            published weights, which are downloaded once and kept.
+            published weights, which are downloaded once and kept. The file's layout decides what
+            pictures the net takes (``net.preprocess``, which may be set); a file in our own names
+            leaves that as it is for the published weights.
 
     Returns:
         The net, a Flax NNX module; ``net.name`` is its name.
