@@ -395,6 +395,8 @@ def shapes_tried(family: str) -> list[tuple[tuple[int, int], tuple[str, ...]]]:
 
 @pytest.mark.parametrize("family", EACH)
 def test_strides_fields_and_centres_are_those_of_gradients(family: str):
+    if family == "lopsided" and jax.__version_info__ < (0, 12):
+        pytest.skip("before jax 0.12, XLA's gradient of a filter within the padding alone is not zero")
     done = []
     for size, names in shapes_tried(family):
         side = size[0]
