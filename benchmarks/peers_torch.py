@@ -54,7 +54,7 @@ def loop(model: str, module: str):
         found.append(output)
         raise Reached
 
-    net.get_submodule(module).register_forward_hook(hook)
+    layer = net.get_submodule(module)
     params, image = param.image(SIZE, batch=BATCH)
     optimizer = torch.optim.Adam(params, lr=0.05)
 
@@ -62,8 +62,10 @@ def loop(model: str, module: str):
         optimizer.zero_grad()
         found.clear()
         x = ((image() - MEAN) / STD).contiguous(memory_format=torch.channels_last)
+        handle = layer.register_forward_hook(hook)  # taken off again: other cases share the net
         with contextlib.suppress(Reached):
             net(x)
+        handle.remove()
         channels = torch.arange(BATCH)
         loss = -found[0][channels, channels].mean((1, 2)).sum()
         loss.backward()
@@ -158,10 +160,6 @@ def answer(request: dict) -> dict:
         case "horama":
             return {"seconds": horama(**request)}
         case "whole":
-            network(request["model"], True)
-            for part in network(request["model"], True).modules():
-                part._forward_hooks.clear()
-            loop.cache_clear()
             return {"seconds": whole(**request)}
         case side:
             raise ValueError(f"unknown side {side}")
