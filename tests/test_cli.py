@@ -283,3 +283,27 @@ def test_units_that_are_none(words, message, capsys, tmp_path):
     assert cli.main(["render", "efficientnet_lite0", *words.split()]) == 2
     assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interruption_in_an_ignored_callback_is_not_lost(number, status, monkeypatch, capsys):
+    """As it may fall into one of JAX's, which the garbage collector calls."""
+
+    class Callback:
+        def __del__(self):
+            signal.raise_signal(number)
+
+    def verb(**_):
+        callback = Callback()
+        del callback
+        time.sleep(20)
+
+    monkeypatch.setattr(cli.tyro.extras, "subcommand_cli_from_dict", verb)
+    before = signal.getsignal(signal.SIGTERM)
+    begin = time.monotonic()
+    assert cli.main(["atlas"]) == status
+    assert time.monotonic() - begin < 15
+    signal.signal(signal.SIGTERM, before)
+    captured = capsys.readouterr().err
+    assert "the same command continues" in captured
+    assert "Traceback" not in captured

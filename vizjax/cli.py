@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
@@ -208,6 +209,16 @@ def _terminate(*_: object) -> None:
     raise Terminated
 
 
+def _send_again(ignored: Any) -> None:
+    """An interruption may fall into a callback whose exceptions Python ignores, such as JAX's at the
+    garbage collector: it is sent once more, a moment later."""
+    if isinstance(ignored.exc_value, KeyboardInterrupt):
+        number = signal.SIGTERM if isinstance(ignored.exc_value, Terminated) else signal.SIGINT
+        threading.Timer(0.05, os.kill, (os.getpid(), number)).start()
+    else:
+        sys.__unraisablehook__(ignored)
+
+
 def _use_cache() -> None:
     """Keeps compiled programs in the user's cache folder, so that the next run starts at once."""
     folder = os.environ.get("JAX_COMPILATION_CACHE_DIR") or cache_folder() / "xla"
@@ -232,6 +243,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verbs: dict[str, Any] = {v.__name__: v for v in (atlas, render, layers, view, export)}
     about = "Pictures of what a vision network has learned."
     signal.signal(signal.SIGTERM, _terminate)
+    hook, sys.unraisablehook = sys.unraisablehook, _send_again
     _use_cache()
     try:
         tyro.extras.subcommand_cli_from_dict(
@@ -249,4 +261,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 2
         print("vizjax: stopped; what is finished is kept, and the same command continues", file=sys.stderr)
         return 143 if isinstance(stop, Terminated) else 130
+    finally:
+        sys.unraisablehook = hook
     return 0
