@@ -293,7 +293,7 @@ def test_an_interruption_in_an_ignored_callback_is_not_lost(number, status, monk
         def __del__(self):
             signal.raise_signal(number)
 
-    def verb(**_):
+    def verb(*_, **__):
         callback = Callback()
         del callback
         time.sleep(20)
