@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from vizjax.nn.switch import uses_lax_only
+from vizjax.nn.switch import by_platform
 
 
 def depthwise_conv(
@@ -45,10 +45,8 @@ def depthwise_conv(
             feature_group_count=x.shape[-1],
         )  # fmt: skip
 
-    if uses_lax_only():
-        return plain(x, kernel)
     shifted = functools.partial(_shifted_slices, strides=strides, padding=padding)
-    return lax.platform_dependent(x, kernel, cpu=shifted, default=plain)
+    return by_platform(x, kernel, cpu=shifted, default=plain)
 
 
 def _shifted_slices(x: Array, kernel: Array, strides: tuple, padding: str | Sequence) -> Array:

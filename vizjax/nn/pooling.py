@@ -9,7 +9,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from vizjax.nn.switch import uses_lax_only
+from vizjax.nn.switch import by_platform
 
 Padding = int | str | Sequence[tuple[int, int]]
 
@@ -37,15 +37,9 @@ def max_pool(
         >>> max_pool(jnp.arange(9.0).reshape(1, 3, 3, 1), 2, 2, ceil=True)[0, :, :, 0].tolist()
         [[4.0, 5.0], [7.0, 8.0]]
     """
-    pads = _pads(x.shape[1:3], window, stride, padding, ceil)
-
-    def plain(x: Array) -> Array:
-        return _reduced(x, lax.max, -jnp.inf, window, stride, pads)
-
-    if uses_lax_only():
-        return plain(x)
-    first = functools.partial(_folded, _first_largest, -jnp.inf, window, stride, pads)
-    return lax.platform_dependent(x, cpu=first, default=plain)
+    windows = (-jnp.inf, window, stride, _pads(x.shape[1:3], window, stride, padding, ceil))
+    folded = functools.partial(_folded, _first_largest, *windows)
+    return by_platform(x, cpu=folded, default=functools.partial(_reduced, lax.max, *windows))
 
 
 def avg_pool(
@@ -66,15 +60,9 @@ def avg_pool(
         >>> avg_pool(jnp.ones((1, 2, 2, 1)), 2, 1, padding=1)[0, 0, :, 0].tolist()
         [0.25, 0.5, 0.25]
     """
-    pads = _pads(x.shape[1:3], window, stride, padding, False)
-
-    def plain(x: Array) -> Array:
-        return _reduced(x, lax.add, 0.0, window, stride, pads)
-
-    if uses_lax_only():
-        return plain(x) / window**2
-    added = functools.partial(_folded, jnp.add, 0.0, window, stride, pads)
-    return lax.platform_dependent(x, cpu=added, default=plain) / window**2
+    windows = (0.0, window, stride, _pads(x.shape[1:3], window, stride, padding, False))
+    folded = functools.partial(_folded, jnp.add, *windows)
+    return by_platform(x, cpu=folded, default=functools.partial(_reduced, lax.add, *windows)) / window**2
 
 
 def adaptive_avg_pool(x: Float[Array, "n h w c"], size: int) -> Float[Array, "n size size c"]:
@@ -134,7 +122,7 @@ def _first_largest(a: Array, b: Array) -> Array:
 
 
 def _reduced(
-    x: Array, function: Callable, start: float, window: int, stride: int, pads: Sequence[tuple[int, int]]
+    function: Callable, start: float, window: int, stride: int, pads: Sequence[tuple[int, int]], x: Array
 ) -> Array:
     sides, steps = (1, window, window, 1), (1, stride, stride, 1)
     return lax.reduce_window(x, start, function, sides, steps, ((0, 0), *pads, (0, 0)))
