@@ -70,20 +70,12 @@ def find_units(net: Any, layer: str, texts: Sequence[str]) -> list[int]:
     facts = layers(net)
     if layer not in facts:
         raise unknown("layer", layer, facts, "`vizjax layers MODEL` lists them")
-    names = unit_names(net, layer)
-    channels = facts[layer].channels
-    units = []
-    for text in texts:
-        if names and not re.fullmatch(r"-?\d+", text):
-            units.append(unit_named(text, names))
-        elif re.fullmatch(r"\d+", text) and int(text) < channels:
-            units.append(int(text))
-        else:
-            units.clear()
-            break
-    if not units:
+    names, count = unit_names(net, layer), facts[layer].channels
+    named = [text for text in texts if names and not re.fullmatch(r"-?\d+", text)]
+    numbers = [text for text in texts if text not in named]
+    if not texts or not all(text.isdecimal() and int(text) < count for text in numbers):
         either = ", or names of classes" if names else ""
         raise InputError(
-            f"units of layer {layer!r} are 0 ... {channels - 1}{either}, one or more, not {' '.join(texts)!r}"
+            f"units of layer {layer!r} are 0 ... {count - 1}{either}, one or more, not {' '.join(texts)!r}"
         )
-    return units
+    return [unit_named(text, names) if text in named else int(text) for text in texts]
