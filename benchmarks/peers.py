@@ -95,7 +95,7 @@ def our_step(model: str, layer: str) -> Callable[[], float]:
 def our_gradient(model: str) -> Callable[[], float]:
     """A function that takes the gradient of the logits' sum and returns its seconds."""
     net = vz.load(model, None if model.startswith("efficientnet") else "random")
-    structure, leaves = jax.tree.structure(net), jax.tree.leaves(net)
+    leaves, structure = jax.tree.flatten(vz.nn.prepared(net))
 
     @jax.jit
     def gradient(leaves: list, pictures: jax.Array) -> jax.Array:

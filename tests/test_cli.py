@@ -27,9 +27,7 @@ def tiny_model(monkeypatch, tmp_path):
     """Makes the tiny net a model by name, keeps caches and signals as they are, works in tmp_path."""
     real = vz.load
     monkeypatch.setitem(MODELS, "tiny", TINY)
-    monkeypatch.setattr(
-        vz, "load", lambda name, weights=None: named() if name == "tiny" else real(name, weights)
-    )
+    monkeypatch.setattr(vz, "load", lambda name, *rest: named() if name == "tiny" else real(name, *rest))
     monkeypatch.setattr(cli, "_use_cache", lambda: None)
     monkeypatch.chdir(tmp_path)
     before = signal.getsignal(signal.SIGTERM)
@@ -60,6 +58,20 @@ def test_atlas_from_nothing_to_the_page(tmp_path, capsys):
     answer = json.loads(capsys.readouterr().out)
     assert answer["pictures"] == 8 + 4 + 2 * 4
     assert answer["page"] == str(tmp_path / "atlas" / "index.html")
+
+
+def test_atlas_says_where_the_time_went(tmp_path, capsys):
+    assert run(f"atlas tiny {SMALL} --units 0:4 --profile --json") == 0
+    profile = json.loads(capsys.readouterr().out)["profile"]
+    assert list(profile["seconds"]) == [
+        *("compile", "net", "transform", "decode", "update", "store", "page", "other"),
+    ]
+    assert profile["steps"] % 12 == 0
+    assert list((tmp_path / profile["folder"]).rglob("*.trace.json.gz"))
+    assert run(f"atlas tiny {SMALL} --units 0:4 --profile") == 0
+    said = capsys.readouterr().out
+    assert "nothing was left to render" in said
+    assert said.strip().endswith("index.html")
 
 
 def test_render_writes_one_png_with_its_recipe(tmp_path, capsys):

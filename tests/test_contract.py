@@ -14,14 +14,15 @@ ENTRIES = {"cli.py", "__main__.py"}  # their functions are verbs: what is writte
 LONGEST = 300
 
 # behind `render` and `atlas`: examples would need a folder on disk or a net half compiled
-INNER = {"ascent.py", "atlas/jobs.py", "atlas/manifest.py", "atlas/store.py"}
+INNER = {"ascent.py", "atlas/jobs.py", "atlas/manifest.py", "atlas/profile.py", "atlas/store.py"}
 
 # the arrows of the design: what each module, or package, may not know of
 OUTER = {"activations", "ascent", "render", "models", "atlas", "recipes", "explain", "cli"}
 BASICS = ("nn", "images", "transforms", "warps", "objectives", "regularizers", "updates", "color")
 FORBIDDEN: dict[str, set[str]] = {
     **dict.fromkeys(BASICS, OUTER),
-    **dict.fromkeys(("errors", "factory", "keys", "program", "receptive_field", "costs"), OUTER),
+    **dict.fromkeys(("errors", "factory", "keys", "precision", "program", "receptive_field", "costs"), OUTER),
+    **dict.fromkeys(("timing", "trace"), OUTER),
     "activations": {"render", "ascent", "atlas", "models", "recipes", "explain", "cli"},
     "tables": {"render", "ascent", "atlas", "models", "recipes", "explain", "cli"},
     "models": {"render", "ascent", "atlas", "recipes", "explain", "cli"},

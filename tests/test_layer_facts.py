@@ -101,7 +101,7 @@ class Groups(nnx.Module):
         self.stem = nnx.Conv(3, 8, (3, 3), 2, padding="SAME", use_bias=False, rngs=rngs)
         self.grouped = nnx.Conv(8, 16, (3, 3), feature_group_count=4, use_bias=False, rngs=rngs)
         self.depthwise = nnx.Conv(
-            16, 16, (3, 3), 2, feature_group_count=16, conv_general_dilated=nn.depthwise_conv, rngs=rngs
+            16, 16, (3, 3), 2, feature_group_count=16, conv_general_dilated=nn.conv, rngs=rngs
         )
         self.point = nnx.Conv(16, 16, (1, 1), rngs=rngs)
         self.same = self.point

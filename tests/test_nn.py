@@ -2,7 +2,9 @@
 
 import contextlib
 import functools
+import gc
 import math
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from jax import lax
 from scipy import ndimage
 
@@ -17,7 +20,7 @@ from vizjax import nn
 from vizjax.errors import InputError
 
 # (h, w), kernel, strides, padding: both strides, odd and even sizes, every kind of padding
-CONVOLUTIONS = [
+PLACES = [
     ((8, 8), (3, 3), (1, 1), "SAME"),
     ((9, 10), (3, 3), (2, 2), "SAME"),
     ((10, 9), (5, 5), (2, 2), "SAME"),
@@ -26,50 +29,161 @@ CONVOLUTIONS = [
     ((7, 8), (3, 3), (2, 2), ((1, 0), (0, 2))),
     ((6, 6), (5, 3), (1, 2), ((2, 2), (1, 1))),
 ]
+# (height, width), kernel, strides, padding, channels, outputs, groups
+CONVOLUTIONS = {
+    **{f"depthwise {place}": (*place, 4, 4, 4) for place in PLACES},
+    **{f"pictures {place}": (*place, 3, 5, 1) for place in PLACES},
+    **{f"groups {place}": (*place, 8, 12, 4) for place in PLACES[:3]},
+    "groups wider than a block": ((5, 5), (3, 3), (1, 1), "SAME", 72, 36, 2),
+    "groups in several blocks": ((5, 5), (3, 3), (2, 2), "SAME", 72, 72, 9),
+    "a multiplier for each channel": ((5, 5), (3, 3), (1, 1), "SAME", 4, 8, 4),
+    "filters as large as the map": ((4, 4), (4, 4), (1, 1), "VALID", 5, 6, 1),
+    "filters larger than their positions": ((7, 6), (5, 5), (2, 1), "VALID", 5, 6, 1),
+    "nothing for the last pixels": ((9, 8), (2, 2), (4, 4), "VALID", 3, 4, 1),
+    "plain": ((6, 6), (1, 1), (1, 1), "SAME", 5, 6, 1),
+    "filters for wide layers": ((7, 9), (3, 3), (1, 1), "SAME", 6, 5, 1),
+}
 
 
 def normal(seed: int, *shape: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
-def by_lax(x: Any, kernel: Any, strides: tuple, padding: Any) -> jax.Array:
+def by_lax(x: Any, kernel: Any, strides: tuple, padding: Any, feature_group_count: int = 1) -> jax.Array:
     return lax.conv_general_dilated(
         x, kernel, strides, padding, dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        feature_group_count=x.shape[-1], precision="highest",
+        feature_group_count=feature_group_count, precision="highest",
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("size", "window", "strides", "padding"), CONVOLUTIONS, ids=str)
-def test_depthwise_conv_equals_lax(size: tuple, window: tuple, strides: tuple, padding: Any):
+@pytest.mark.parametrize("case", CONVOLUTIONS)
+def test_conv_equals_lax(case: str):
     """Forward, both gradients, under vmap, and in forward mode inside lax_only."""
-    x, kernel = normal(0, 2, 2, *size, 4), normal(1, *window, 1, 4)
-    weights = normal(2, 2, *jax.eval_shape(lambda x: by_lax(x, kernel, strides, padding), x[0]).shape)
+    size, window, strides, padding, channels, outputs, groups = CONVOLUTIONS[case]
+    x, kernel = normal(0, 2, 2, *size, channels), normal(1, *window, channels // groups, outputs)
+    options = {"feature_group_count": groups}
+    weights = normal(
+        2, 2, *jax.eval_shape(lambda x: by_lax(x, kernel, strides, padding, **options), x[0]).shape
+    )
 
     def run(convolve: Callable) -> tuple:
         def one(x: jax.Array, kernel: jax.Array, weights: jax.Array) -> tuple:
-            out, back = jax.vjp(lambda x, k: convolve(x, k, strides, padding), x, kernel)
+            out, back = jax.vjp(lambda x, k: convolve(x, k, strides, padding, **options), x, kernel)
             return out, *back(weights)
 
         return jax.jit(jax.vmap(one, (0, None, 0)))(x, kernel, weights)
 
     expected = run(by_lax)
-    for found, plain in zip(run(nn.depthwise_conv), expected, strict=True):
-        np.testing.assert_allclose(found, plain, atol=2e-5)
+    for found, plain in zip(run(nn.conv), expected, strict=True):
+        np.testing.assert_allclose(found, plain, atol=5e-5)
     with nn.lax_only():
-        convolve = lambda x, k: nn.depthwise_conv(x, k, strides, padding)  # noqa: E731
+        convolve = lambda x, k: nn.conv(x, k, strides, padding, **options)  # noqa: E731
         way = (normal(3, *x[0].shape), normal(4, *kernel.shape))
         forward = jax.jit(lambda *a: jax.jvp(convolve, a[:2], a[2:]))
         out, rise = forward(x[0], kernel, *way)
-    np.testing.assert_allclose(out, expected[0][0], atol=2e-5)
+    np.testing.assert_allclose(out, expected[0][0], atol=5e-5)
     # <J v, w> = <v, Jᵀ w>
     backward = [np.sum(way[0] * expected[1][0]), np.sum(way[1] * expected[2][0])]
     np.testing.assert_allclose(np.sum(rise * weights[0]), sum(backward), rtol=1e-3, atol=1e-3)
 
 
-def test_depthwise_conv_keeps_the_dtype():
-    out = nn.depthwise_conv(jnp.ones((1, 4, 4, 2), jnp.bfloat16), jnp.ones((3, 3, 1, 2), jnp.bfloat16))
+def test_a_dilated_convolution_is_one():
+    x, kernel = (jnp.asarray(normal(i, *shape)) for i, shape in enumerate([(1, 9, 9, 3), (3, 3, 3, 3)]))
+    found = nn.conv(x, kernel, (2, 2), "VALID", lhs_dilation=(1, 1), rhs_dilation=(2, 2))
+    expected = lax.conv_general_dilated(
+        x, kernel, (2, 2), "VALID", rhs_dilation=(2, 2), dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )  # fmt: skip
+    np.testing.assert_allclose(found, expected, atol=5e-5)
+
+
+def test_conv_keeps_the_dtype():
+    kernel = jnp.ones((3, 3, 1, 2), jnp.bfloat16)
+    out = nn.conv(jnp.ones((1, 4, 4, 2), jnp.bfloat16), kernel, feature_group_count=2)
     assert out.dtype == jnp.bfloat16
     assert out[0, 1, 1, 0] == 9
+
+
+@pytest.mark.parametrize("tile", [2, 4])
+@pytest.mark.parametrize("size", [(1, 1), (4, 4), (7, 9), (30, 22)], ids=str)
+def test_winograd_equals_lax(size: tuple, tile: int):
+    x, kernel = normal(0, 3, *size, 16), normal(1, 3, 3, 16, 8) / 12
+    found = nn.winograd_conv(jnp.asarray(x), nn.winograd_filters(jnp.asarray(kernel), tile))
+    error = np.abs(found - by_lax(x, kernel, (1, 1), "SAME")).max()
+    assert error < (1e-5 if tile == 2 else 2e-4)
+
+
+def test_winograd_of_many_filters_at_once():
+    x, kernels = normal(0, 1, 5, 5, 4), normal(1, 3, 3, 3, 4, 4)
+    made = jax.vmap(nn.winograd_filters)(kernels)
+    found = jax.vmap(nn.winograd_conv, (None, 0))(jnp.asarray(x), made)
+    expected = [by_lax(x, kernel, (1, 1), "SAME") for kernel in kernels]
+    np.testing.assert_allclose(found, np.stack(expected), atol=1e-3)
+
+
+# --- nets made ready ------------------------------------------------------------------------------
+
+# window, channels, options: what is prepared, by Winograd's scheme or directly, and what is not
+LAYERS = {
+    "wide": ((3, 3), 192, {}, (6, 6)),
+    "wide, padded by 1": ((3, 3), 192, {"padding": 1}, (6, 6)),
+    "narrow": ((3, 3), 8, {"padding": ((1, 1), (1, 1))}, (3, 3)),
+    "1 x 1": ((1, 1), 8, {"padding": "VALID"}, None),
+    "1 x 1, not padded": ((1, 1), 8, {"padding": 0}, (1, 1)),
+    "1 x 7": ((1, 7), 8, {"padding": "SAME"}, (1, 7)),
+    "strided": ((3, 3), 192, {"strides": 2}, None),
+    "not padded": ((3, 3), 192, {"padding": "VALID"}, None),
+    "padded by 2": ((3, 3), 192, {"padding": 2}, None),
+    "even": ((2, 2), 8, {}, None),
+    "dilated": ((3, 3), 192, {"kernel_dilation": 2}, None),
+    "groups": ((3, 3), 192, {"feature_group_count": 2}, None),
+    "masked": ((3, 3), 192, {"mask": jnp.zeros((3, 3, 192, 192))}, None),
+    "around": ((3, 3), 192, {"padding": "CIRCULAR"}, None),
+    "half precision": ((3, 3), 192, {"dtype": jnp.bfloat16}, (6, 6)),
+}
+
+
+@pytest.mark.parametrize("case", LAYERS)
+def test_a_prepared_net_computes_the_same(case: str):
+    """Values and all gradients, those of weights too; the net that was given stays as it was."""
+    window, channels, options, form = LAYERS[case]
+    layer = nnx.Conv(channels, channels, window, rngs=nnx.Rngs(0), **options)
+    ready, leaves = nn.prepared(layer), len(jax.tree.leaves(layer))
+    filters = jax.tree.leaves(ready)[1:-1] if form else []
+    assert [array.shape[:2] for array in filters] == [form] * (2 if form else 0)
+    assert len(jax.tree.leaves(layer)) == leaves
+
+    @jax.jit
+    def run(layer: nnx.Conv, x: jax.Array) -> tuple:
+        slopes = jax.grad(lambda layer, x: jnp.sum(jnp.square(layer(x))), (0, 1))(layer, x)
+        return layer(x), slopes[0].kernel[...], slopes[1]
+
+    x = jnp.asarray(normal(0, 2, 6, 7, channels))
+    for found, expected in zip(run(ready, x), run(layer, x), strict=True):
+        scale = 2e-3 if options.get("dtype") is None else 0
+        np.testing.assert_allclose(found, expected, atol=scale * float(jnp.std(expected)) + 1e-9)
+
+
+def test_preparing_again_costs_nothing_until_the_weights_change():
+    layer = nnx.Conv(8, 8, (3, 3), rngs=nnx.Rngs(0))
+    first, again = (jax.tree.leaves(nn.prepared(layer)) for _ in range(2))
+    assert all(a is b for a, b in zip(first, again, strict=True))
+    layer.kernel[...] = 2 * layer.kernel[...]
+    assert not np.array_equal(jax.tree.leaves(nn.prepared(layer))[2], first[2])
+
+
+def test_what_was_prepared_goes_with_the_weights():
+    layer = nnx.Conv(8, 8, (3, 3), rngs=nnx.Rngs(0))
+    kept = weakref.ref(jax.tree.leaves(nn.prepared(layer))[2])
+    assert kept() is not None
+    del layer
+    gc.collect()
+    assert kept() is None
+
+
+def test_nothing_is_prepared_for_lax_only():
+    layer = nnx.Conv(8, 8, (3, 3), rngs=nnx.Rngs(0))
+    with nn.lax_only():
+        assert nn.prepared(layer) is layer
 
 
 def smoothed(x: np.ndarray, sigma: float) -> np.ndarray:

@@ -22,7 +22,7 @@ class TinyBlock(nnx.Module):
     def __init__(self, channels: int, *, rngs: nnx.Rngs):
         self.depthwise = nnx.Conv(
             channels, channels, (3, 3), padding="SAME", feature_group_count=channels,
-            conv_general_dilated=nn.depthwise_conv, rngs=rngs,
+            conv_general_dilated=nn.conv, rngs=rngs,
         )  # fmt: skip
         self.project = nnx.Conv(channels, channels, (1, 1), rngs=rngs)
 

@@ -51,7 +51,8 @@ def scope(name: str, block: Coroutine) -> Coroutine:
 class Activations(Mapping[str, Array]):
     """Activations by layer name, computed when asked for; made by `activations`.
 
-    ``acts["image"]`` is the picture itself. Iterating runs the net to its end.
+    ``acts["image"]`` is the picture itself. Iterating runs the net to its end. What a net computes in
+    bfloat16 is handed out, and to edits, as float32; the net itself goes on in bfloat16.
     """
 
     def __init__(self, net: Any, images: Array, rectify: nn.Rectify, edit: Edit, image: Array):
@@ -64,11 +65,13 @@ class Activations(Mapping[str, Array]):
 
     def _advance(self) -> None:
         name, value = self._running.send(self._reply)
+        seen = value.astype(jnp.promote_types(value.dtype, jnp.float32))
         if name in self._edit:
-            value = self._edit[name](value)
+            seen = self._edit[name](seen)
+            value = seen.astype(value.dtype)
         if 0 in value.shape:
             raise ValueError(f"nothing is left of them at {name!r}")
-        self._known[name] = self._reply = value
+        self._known[name], self._reply = seen, value
 
     def __getitem__(self, name: str) -> Array:
         """The activation of the layer ``name``; nothing deeper is computed."""
@@ -124,8 +127,9 @@ def activations(
         image: what ``acts["image"]`` is, where it is not ``images``.
 
     Returns:
-        A mapping from layer names to activations (``n h w c``, ``n t c`` or ``n c``) in which
-        ``"image"`` is the picture; nothing deeper than the deepest layer asked for is computed.
+        A mapping from layer names to activations (``n h w c``, ``n t c`` or ``n c``; float32 even of
+        nets that compute in bfloat16) in which ``"image"`` is the picture; nothing deeper than the
+        deepest layer asked for is computed.
 
     Raises:
         UnknownName: at a name that the net does not have.

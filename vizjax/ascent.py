@@ -99,7 +99,7 @@ def compiled(settings: Settings, net: Any, objective: Objective) -> tuple[list, 
     """
     if not isinstance(objective, Partial):
         objective = Partial(objective)
-    leaves, structure = jax.tree.flatten((net, objective))
+    leaves, structure = jax.tree.flatten((nn.prepared(net), objective))
     return leaves, _programs(settings, structure)
 
 
@@ -164,9 +164,9 @@ def ascend(
         The pictures and their scores, without a recipe.
     """
     _, baseline = programs.final(leaves, state.params, state.target)
-    scores = []
+    scores, planned = [], jnp.asarray(steps)
     for _ in range(steps):
-        state = programs.step(leaves, state, steps)
+        state = programs.step(leaves, state, planned)
         scores.append(jnp.copy(state.score))  # the state's own buffer is given away in the next step
         if on_step:
             on_step(count)
@@ -188,9 +188,11 @@ def _lane_step(settings: Settings, net: Any, objective: Objective, lane: State, 
 
     def loss(picture: Array) -> Array:
         def view(key: Array) -> Array:
-            keys = jax.random.split(key, picture.shape[0])
-            seen = jax.vmap(settings.transform, (0, 0, None))(keys, picture, progress)
-            value = objective(activations(net, seen, rule, image=picture), lane.target)
+            with jax.named_scope("transform"):
+                keys = jax.random.split(key, picture.shape[0])
+                seen = jax.vmap(settings.transform, (0, 0, None))(keys, picture, progress)
+            with jax.named_scope("net"):
+                value = objective(activations(net, seen, rule, image=picture), lane.target)
             if jnp.shape(value) != ():
                 raise InputError(
                     f"an objective returns one number, not shape {jnp.shape(value)}; take a mean"
@@ -202,14 +204,17 @@ def _lane_step(settings: Settings, net: Any, objective: Objective, lane: State, 
     def value_fn(params: Any, image_gradient: Any = None) -> Array:  # Optax hands on what it was given
         return loss(settings.image.decode(params))
 
-    picture, pull_back = jax.vjp(settings.image.decode, lane.params)
+    with jax.named_scope("decode"):
+        picture, pull_back = jax.vjp(settings.image.decode, lane.params)
     value, slope = jax.value_and_grad(loss)(picture)
-    (grad,) = pull_back(slope)
-    updates, optimizer_state = settings.optimizer.update(
-        grad, lane.optimizer_state, lane.params, value=value, grad=grad, image_gradient=slope,
-        value_fn=value_fn,
-    )  # fmt: skip
-    params = optax.apply_updates(lane.params, updates)
+    with jax.named_scope("decode"):
+        (grad,) = pull_back(slope)
+    with jax.named_scope("update"):
+        updates, optimizer_state = settings.optimizer.update(
+            grad, lane.optimizer_state, lane.params, value=value, grad=grad, image_gradient=slope,
+            value_fn=value_fn,
+        )  # fmt: skip
+        params = optax.apply_updates(lane.params, updates)
     alive = lane.alive | ((lane.step >= WARM_UP) & jnp.any(slope != 0))
     moved = lane._replace(
         params=params, optimizer_state=optimizer_state, step=lane.step + 1, alive=alive, score=-value

@@ -19,11 +19,13 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 import vizjax as vz
 from vizjax.atlas.building import Progress
+from vizjax.atlas.profile import profiled, summary
 from vizjax.errors import InputError, unknown
 from vizjax.models import DEFAULT, MODELS
 from vizjax.models.sources import cache_folder
 from vizjax.progress import Reporter
 from vizjax.tables import layer_table
+from vizjax.timing import listening, timed
 from vizjax.units import find_units, parse_units
 
 PRESETS = {"standard": 128, "lucid": 512}
@@ -32,6 +34,7 @@ PRESETS = {"standard": 128, "lucid": 512}
 Weights = Annotated[
     str | None, arg(metavar="FILE|random", help="a file of weights, or 'random'; else the model's own")
 ]
+Dtype = Annotated[str, arg(metavar="TYPE", help="float32 or bfloat16: what the net computes in")]
 Units = Annotated[str | None, arg(metavar="A:B[:STEP]", help="channels, such as 0:40, 3 or 1,5,9; else all")]
 
 
@@ -63,10 +66,16 @@ def atlas(
     batch: Annotated[int | None, arg(metavar="W", help="jobs side by side; else chosen and kept")] = None,
     seed: Annotated[int, arg(metavar="S", help="what all randomness comes from")] = 0,
     weights: Weights = None,
+    dtype: Dtype = "float32",
     out: Annotated[Path, arg(metavar="DIR", help="the atlas's folder")] = Path("atlas"),
+    profile: Annotated[bool, arg(help="say where the time went; traces go into DIR/profile")] = False,
     output: Answer = Output(),
 ) -> None:
     """Render every unit of layers into a folder to browse; the same command continues it.
+
+    With --profile, compiling and files are timed throughout. When all is rendered, three more steps of
+    each layer and facet are traced, of the four that took longest: how the time of all steps divides
+    is taken from there. Perfetto (https://ui.perfetto.dev) shows the traces, *.trace.json.gz.
 
     For example:
 
@@ -74,18 +83,23 @@ def atlas(
     * vizjax atlas efficientnet_lite0 --layer blocks.10 head --units 0:64
     * vizjax atlas --facets positive negative diverse --out my-atlas
     """
-    net = vz.load(model, weights)
+    net = vz.load(model, weights, dtype)
     layers = list(layer or [MODELS[model].layer])
-    with Reporter(f"{model}, {', '.join(layers)}: {size} px, {steps} steps, into {out}") as reporter:
+    title = f"{model}, {', '.join(layers)}: {size} px, {steps} steps, into {out}"
+    with Reporter(title) as reporter, listening() as spans, timed("build"):
         built = vz.atlas.build(
             net, layers, out, units=parse_units(units), facets=facets, size=size, steps=steps,
             batch=batch, seed=seed, on_progress=reporter.report,
         )  # fmt: skip
+    where = profiled(net, built, spans, out / "profile") if profile else None
     rows = [row for row in built.table() if row["layer"] in layers]
     odd = [f"{r['layer']}/{r['unit']} {r['facet']} {r['status']}" for r in rows if r["status"] != "ok"]
     page = (out / "index.html").resolve()
     note = f"{len(odd)} of {len(rows)} did not come alive: {', '.join(odd[:8])}\n" if odd else ""
-    output.tell(f"{note}{page}", {"page": str(page), "pictures": len(rows), "not_ok": odd})
+    answer = {"page": str(page), "pictures": len(rows), "not_ok": odd}
+    if where:
+        note, answer = f"{summary(where)}\n{note}", answer | {"profile": where._asdict()}
+    output.tell(f"{note}{page}", answer)
 
 
 def render(
@@ -101,6 +115,7 @@ def render(
     steps: Annotated[int | None, arg(metavar="N", help="of optimization; else the preset's")] = None,
     seed: Annotated[int, arg(metavar="S", help="what all randomness comes from")] = 0,
     weights: Weights = None,
+    dtype: Dtype = "float32",
     out: Annotated[Path | None, arg(metavar="FILE", help="a .png; else named after layer and units")] = None,
     output: Answer = Output(),
 ) -> None:
@@ -115,7 +130,7 @@ def render(
         raise unknown("preset", preset, PRESETS)
     if out and out.suffix.lower() != ".png":
         raise InputError(f"{out}: results are saved as PNG, which keeps every value; name it .png")
-    net = vz.load(model, weights)
+    net = vz.load(model, weights, dtype)
     numbers = find_units(net, layer, units)
     target = out or Path(f"{layer}-{'-'.join(map(str, numbers))}.png".replace("/", "_"))
     draw = vz.renderer(

@@ -20,6 +20,7 @@ from vizjax.ascent import Objective, Result, Settings, State, ascend, compiled, 
 from vizjax.errors import InputError, check_counts
 from vizjax.factory import recipe
 from vizjax.keys import job_keys, start_keys
+from vizjax.precision import dtype_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -255,9 +256,10 @@ def describe(renderer: Renderer, net: Any) -> dict[str, Any]:
     except (OSError, TypeError):
         source = recipe(function)
     settings = renderer.settings
-    nets = [getattr(n, "name", type(n).__name__) for n in jax.tree.leaves(net, is_leaf=callable)]
+    nets = jax.tree.leaves(net, is_leaf=callable)
     return {
-        "model": ", ".join(nets),
+        "model": ", ".join(getattr(n, "name", type(n).__name__) for n in nets),
+        "dtype": ", ".join(map(dtype_of, nets)),
         "objective": source,
         "image": recipe(settings.image),
         "transform": recipe(settings.transform),

@@ -17,6 +17,7 @@ from vizjax.atlas.jobs import LARGEST_SHEET, Facet, Shard, facet, render_shard, 
 from vizjax.atlas.reading import Atlas, open_atlas
 from vizjax.errors import InputError, check_counts, spelled, unknown
 from vizjax.models import MODELS
+from vizjax.timing import timed
 
 PAGE_PAUSE = 20.0
 """Seconds after which a growing atlas's page is written again, so that it can be watched."""
@@ -201,6 +202,7 @@ def _rendered(
             future.cancel()
 
 
+@timed("page")
 def _write_page(out: Path) -> None:
     manifest = manifests.read(out)
     for name in manifest["layers"]:

@@ -16,7 +16,9 @@ from vizjax.atlas import store
 from vizjax.errors import unknown
 from vizjax.factory import recipe
 from vizjax.keys import named_key
+from vizjax.precision import dtype_of
 from vizjax.render import Renderer, renderer
+from vizjax.timing import timed
 
 ATTEMPTS = 3
 """Runs that a dead or diverged unit gets, each with another key."""
@@ -104,6 +106,7 @@ def settings(net: Any, size: int, steps: int) -> dict[str, Any]:
         "transform": recipe(transforms.standard()),
         "optimizer": f"adam({_LEARNING_RATE})",
         "rectify": recipe(nn.redirected(WARM_UP)),
+        "dtype": dtype_of(net),
     }
 
 
@@ -118,7 +121,8 @@ def render_shard(net: Any, shard: Shard, under_way: Callable[[float], object] | 
     Raises:
         InputError: where a file cannot be written.
     """
-    kind, draw = facet(shard.facet), _renderer(net, shard)
+    kind = facet(shard.facet)
+    draw = timed("render", layer=shard.layer, facet=shard.facet)(shard_renderer(net, shard))
     key = named_key(named_key(jax.random.key(shard.seed), shard.layer), shard.facet)
     units, steps = np.array(shard.units), 0
 
@@ -153,7 +157,16 @@ def render_shard(net: Any, shard: Shard, under_way: Callable[[float], object] | 
     store.commit(Path(shard.out), shard.layer, rows, pictures.reshape(-1, *pictures.shape[2:]))
 
 
-def _renderer(net: Any, shard: Shard) -> Renderer:
+def shard_renderer(net: Any, shard: Shard) -> Renderer:
+    """The renderer of a shard, the same one for all of a layer and facet.
+
+    Args:
+        net: a net.
+        shard: of which layer, facet, size, width and number of steps.
+
+    Returns:
+        A `vizjax.Renderer`, whose targets are units.
+    """
     kind = facet(shard.facet)
     image = _image(net, shard.size, kind.pictures)
     objective = _objective(shard.layer, kind)

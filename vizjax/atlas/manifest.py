@@ -104,11 +104,12 @@ def _named(names: Sequence[str]) -> dict[str, list[str]]:
 
 def _continued(old: dict, new: dict, out: Path, batch: int | None) -> dict[str, Any]:
     """The manifest of an atlas that goes on, where it is of the same model and recipe."""
+    recipe = {"dtype": "float32"} | old["recipe"]  # atlases from before there was a choice lack it
     differing = [
         f"{what}: {was!r} there, {now!r} now"
         for what, was, now in [
             *((k, old["model"].get(k), new["model"][k]) for k in ("name", "weights")),
-            *((k, old["recipe"].get(k), v) for k, v in new["recipe"].items()),
+            *((k, recipe.get(k), v) for k, v in new["recipe"].items()),
             ("seed", old["seed"], new["seed"]),
             *([("batch", old["width"], batch)] if batch else []),
         ]

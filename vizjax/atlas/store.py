@@ -13,6 +13,7 @@ import numpy as np
 
 from vizjax import files
 from vizjax.errors import InputError
+from vizjax.timing import timed
 
 
 class Rows(NamedTuple):
@@ -75,6 +76,7 @@ def folder(out: Path, layer: str) -> Path:
     return out / "layers" / slug(layer)
 
 
+@timed("store")
 def commit(out: Path, layer: str, rows: Rows, pictures: np.ndarray) -> None:
     """Writes a shard: its sheet, then its rows.
 

@@ -24,6 +24,7 @@ from vizjax.models.formats import read
 from vizjax.models.model import Model
 from vizjax.models.sources import fetch
 from vizjax.models.weights import blank, convert, random
+from vizjax.precision import DTYPES, compute_in
 
 _FAMILIES = (
     efficientnet_lite, vgg, resnet, inceptionv1, googlenet, inception_v3, alexnet, squeezenet, mobilenet_v2,
@@ -34,7 +35,7 @@ MODELS: dict[str, Model] = {name: model for family in _FAMILIES for name, model 
 DEFAULT = "efficientnet_lite0"
 
 
-def load(name: str, weights: str | os.PathLike | None = None) -> Any:
+def load(name: str, weights: str | os.PathLike | None = None, dtype: str = "float32") -> Any:
     """A net by name, with its weights, ready for `vizjax.activations` and `vizjax.render`.
 
     Args:
@@ -45,12 +46,14 @@ def load(name: str, weights: str | os.PathLike | None = None) -> Any:
             published weights, which are downloaded once and kept. The file's layout decides what
             pictures the net takes (``net.preprocess``, which may be set); a file in our own names
             leaves that as it is for the published weights.
+        dtype: what the net computes in, ``"float32"`` or ``"bfloat16"`` (see `vizjax.precision`);
+            parameters are float32 in either case, and so is what objectives are given.
 
     Returns:
-        The net, a Flax NNX module; ``net.name`` is its name.
+        The net, a Flax NNX module; ``net.name`` is its name, ``net.dtype`` what it computes in.
 
     Raises:
-        UnknownName: where there is no such model.
+        UnknownName: where there is no such model or dtype.
         InputError: where the file cannot be read or downloaded, or holds other names or shapes.
 
     Example:
@@ -59,6 +62,8 @@ def load(name: str, weights: str | os.PathLike | None = None) -> Any:
     """
     if name not in MODELS:
         raise unknown("model", name, MODELS)
+    if dtype not in DTYPES:  # before a download
+        raise unknown("dtype", dtype, DTYPES)
     model = MODELS[name]
     if weights == "random":
         net = random(blank(model))
@@ -66,7 +71,7 @@ def load(name: str, weights: str | os.PathLike | None = None) -> Any:
         path = fetch(*model.sources) if weights is None else Path(weights)
         net = convert(model, read(path), str(path))
     net.name = name
-    return net
+    return compute_in(net, dtype)
 
 
 def unit_names(net: Any, layer: str = "logits") -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """What the families are built of: convolutions, normalizations, the way in and the way out of a net."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -84,12 +84,9 @@ def conv(
     if isinstance(padding, int):
         padding = (padding, padding)
     pads = padding if isinstance(padding, str) else tuple((p, p) for p in padding)
-    options: dict[str, Any] = {}
-    if groups == into == out > 1:
-        options["conv_general_dilated"] = nn.depthwise_conv
     return nnx.Conv(
         into, out, (h, w), stride, padding=pads, feature_group_count=groups, use_bias=bias,
-        kernel_init=nnx.initializers.zeros_init(), rngs=rngs, **options,
+        kernel_init=nnx.initializers.zeros_init(), conv_general_dilated=nn.conv, rngs=rngs,
     )  # fmt: skip
 
 

@@ -53,7 +53,7 @@ class Block(nnx.Module):
             x = yield f"block.{i}", self.block[i](x)
         x = yield "block.4", rectify(_gelu, x)
         x = yield "block.5", self.block["5"](x)
-        return start + self.layer_scale[...] * x
+        return start + self.layer_scale[...].astype(x.dtype) * x
 
 
 class Patches(nnx.Module):

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from vizjax.errors import InputError
-from vizjax.nn.convolution import depthwise_conv
+from vizjax.nn.convolution import conv
 
 
 def gaussian_radius(sigma: float, epsilon: float = 1e-3) -> float:
@@ -67,5 +67,6 @@ def gaussian_blur(
     taps = jnp.broadcast_to((taps / taps.sum())[:, None, None, None], (*offsets.shape, 1, 1, x.shape[-1]))
     flat = x.reshape(-1, *x.shape[-3:])
     flat = jnp.pad(flat, ((0, 0), (radius, radius), (radius, radius), (0, 0)), mode="symmetric")
-    flat = depthwise_conv(flat, taps, padding="VALID")
-    return depthwise_conv(flat, taps.swapaxes(0, 1), padding="VALID").reshape(x.shape)
+    for filters in (taps, taps.swapaxes(0, 1)):
+        flat = conv(flat, filters, padding="VALID", feature_group_count=x.shape[-1])
+    return flat.reshape(x.shape)
