@@ -4,7 +4,7 @@ Functional JAX: objectives and regularizers are pure functions of activations, c
 vmapped over thousands of units; the README shows the way in.
 """
 
-from vizjax import atlas, color, images, nn, objectives, regularizers, transforms, updates
+from vizjax import atlas, color, images, nn, objectives, recipes, regularizers, transforms, updates
 from vizjax.activations import Layer, activations, layers, scope
 from vizjax.ascent import Result, State
 from vizjax.errors import InputError, UnknownName
@@ -30,6 +30,7 @@ __all__ = [
     "load",
     "nn",
     "objectives",
+    "recipes",
     "regularizers",
     "render",
     "renderer",

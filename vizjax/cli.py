@@ -24,12 +24,10 @@ from vizjax.errors import InputError, unknown
 from vizjax.models import DEFAULT, MODELS
 from vizjax.models.sources import cache_folder
 from vizjax.progress import Reporter
+from vizjax.recipes import PRESETS
 from vizjax.tables import layer_table
 from vizjax.timing import listening, timed
 from vizjax.units import find_units, parse_units
-
-PRESETS = {"standard": 128, "lucid": 512}
-"""Steps of the presets of ``vizjax render``: otherwise both are Lucid's settings."""
 
 Weights = Annotated[
     str | None, arg(metavar="FILE|random", help="a file of weights, or 'random'; else the model's own")
@@ -62,7 +60,7 @@ def atlas(
         "positive",
     ),
     size: Annotated[int, arg(metavar="PX", help="side of the pictures")] = 128,
-    steps: Annotated[int, arg(metavar="N", help="of optimization")] = 128,
+    steps: Annotated[int, arg(metavar="N", help="of optimization")] = 64,
     batch: Annotated[int | None, arg(metavar="W", help="jobs side by side; else chosen and kept")] = None,
     seed: Annotated[int, arg(metavar="S", help="what all randomness comes from")] = 0,
     weights: Weights = None,
@@ -109,7 +107,7 @@ def render(
         Positional[tuple[str, ...]], arg(metavar="UNIT …", help="channel numbers, or names of classes")
     ],
     *,
-    preset: Annotated[str, arg(metavar="NAME", help="standard (128 steps) or lucid (512)")] = "standard",
+    preset: Annotated[str, arg(metavar="NAME", help="best (64 steps) or lucid (512)")] = "best",
     starts: Annotated[int, arg(metavar="N", help="pictures of each unit from other random starts")] = 1,
     size: Annotated[int, arg(metavar="PX", help="side of the pictures")] = 128,
     steps: Annotated[int | None, arg(metavar="N", help="of optimization; else the preset's")] = None,
@@ -135,7 +133,8 @@ def render(
     target = out or Path(f"{layer}-{'-'.join(map(str, numbers))}.png".replace("/", "_"))
     draw = vz.renderer(
         lambda acts, unit: vz.objectives.channel(acts[layer], unit),
-        image=vz.images.fourier(size), steps=PRESETS[preset] if steps is None else steps, starts=starts,
+        image=vz.images.fourier(size), starts=starts,
+        **PRESETS[preset] | ({} if steps is None else {"steps": steps}),
     )  # fmt: skip
     with Reporter(f"{model}, {layer}: {len(numbers)} units, {size} px, {draw.steps} steps") as reporter:
         total, now = len(numbers) * starts, 0.0

@@ -15,7 +15,7 @@ import numpy as np
 import optax
 from jaxtyping import Array
 
-from vizjax import images, nn, transforms
+from vizjax import images, nn, transforms, updates
 from vizjax.ascent import Objective, Result, Settings, State, ascend, compiled, init_program
 from vizjax.errors import InputError, check_counts
 from vizjax.factory import recipe
@@ -82,9 +82,9 @@ def renderer(
     objective: Objective,
     *,
     image: images.Parameterization = images.fourier(128),
-    transform: transforms.Transform | None = transforms.standard(),
-    optimizer: optax.GradientTransformation = optax.adam(0.05),
-    steps: int = 128,
+    transform: transforms.Transform | None = transforms.gentle(),
+    optimizer: optax.GradientTransformation = updates.adam(0.15, b1=0.5),
+    steps: int = 64,
     samples: int = 1,
     starts: int = 1,
     rectify: nn.Rectify = nn.redirected(16),

@@ -77,7 +77,8 @@ def test_export_carries_the_recipe(finished, tmp_path):
     recipe = files.read_recipe(paths[0])
     assert recipe["layer"] == "block"
     assert recipe["unit"] == 3
-    assert recipe["recipe"]["transform"] == "standard()"
+    assert recipe["recipe"]["transform"] == "gentle()"
+    assert recipe["recipe"]["optimizer"] == "adam(0.15, b1=0.5)"
     assert len(recipe["model"]["weights"]) == 64
     np.testing.assert_array_equal(np.asarray(Image.open(paths[0])), finished["block"].images[3, 0])
     with pytest.raises(vz.InputError, match=r"units 8-9 of layer 'block' are not in the atlas; it has 0-7"):

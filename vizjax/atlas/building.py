@@ -47,7 +47,7 @@ def build(
     units: Iterable[int] | slice | None = None,
     facets: Sequence[str] = ("positive",),
     size: int = 128,
-    steps: int = 128,
+    steps: int = 64,
     batch: int | None = None,
     seed: int = 0,
     executor: Executor | None = None,

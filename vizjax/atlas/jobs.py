@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import optax
 
-from vizjax import files, images, nn, objectives, transforms
+from vizjax import files, images, objectives
 from vizjax.ascent import WARM_UP, Result
 from vizjax.atlas import store
 from vizjax.errors import unknown
@@ -31,9 +30,6 @@ DIVERSITY = 3.0
 
 LARGEST_SHEET = 16383
 """Side of the largest WebP picture in pixels."""
-
-_LEARNING_RATE = 0.05
-_OPTIMIZER = optax.adam(_LEARNING_RATE)  # one object: a renderer of equal settings is compiled once
 
 
 class Facet(NamedTuple):
@@ -97,15 +93,13 @@ def settings(net: Any, size: int, steps: int) -> dict[str, Any]:
     Returns:
         The recipe that an atlas stores, and by which it knows its own continuation.
     """
+    draw = renderer(objectives.channel, image=_image(net, size, 1)).settings
     return {
         "objective": "mean activation of the channel",
         "diversity": DIVERSITY,
         "size": [size, size],
         "steps": steps,
-        "image": recipe(_image(net, size, 1)),
-        "transform": recipe(transforms.standard()),
-        "optimizer": f"adam({_LEARNING_RATE})",
-        "rectify": recipe(nn.redirected(WARM_UP)),
+        **{part: recipe(getattr(draw, part)) for part in ("image", "transform", "optimizer", "rectify")},
         "dtype": dtype_of(net),
     }
 
@@ -170,7 +164,7 @@ def shard_renderer(net: Any, shard: Shard) -> Renderer:
     kind = facet(shard.facet)
     image = _image(net, shard.size, kind.pictures)
     objective = _objective(shard.layer, kind)
-    return renderer(objective, image=image, optimizer=_OPTIMIZER, steps=shard.steps, batch=shard.width)
+    return renderer(objective, image=image, steps=shard.steps, batch=shard.width)
 
 
 @functools.cache

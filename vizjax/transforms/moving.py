@@ -1,70 +1,17 @@
-"""Random transforms that a picture must withstand: ``(key, picture h w c, progress) -> picture``.
-
-Output shapes are fixed, what lies outside of a picture is ``fill``, and every picture draws its own.
-"""
+"""Transforms that move pixels: what comes in from outside is ``fill``."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from vizjax import nn
 from vizjax.errors import InputError
 from vizjax.factory import factory
+from vizjax.transforms.composing import Picture, Resized, Transform
 from vizjax.warps import resampled, rotated
-
-Picture = Float[Array, "h w c"]
-Resized = Float[Array, "h2 w2 c"]
-Transform = Callable[[Array, Array, Array | float], Array]
-"""``(key, picture h w c, progress in [0, 1] through the run) -> picture``."""
-
-
-@factory
-def compose(*transforms: Transform) -> Transform:
-    """Transforms one after the other; without any, the picture as it is.
-
-    Args:
-        *transforms: the first is applied first; each draws from a key of its own.
-
-    Returns:
-        A transform.
-
-    Example:
-        >>> both = compose(pad(4), jitter(8))
-        >>> both(jax.random.key(0), jnp.zeros((32, 32, 3)), 0.0).shape
-        (32, 32, 3)
-    """
-
-    def transform(key: Key[Array, ""], picture: Picture, progress: Array | float) -> Resized:
-        for i, part in enumerate(transforms):
-            picture = part(jax.random.fold_in(key, i), picture, progress)
-        return picture
-
-    return transform
-
-
-@factory
-def standard() -> Transform:
-    """Lucid's transforms: padding, jitter 8, scale ±10 %, rotation ±10°, jitter 4.
-
-    The canvas is larger than the picture by 12 pixels a side, filled with .5, and stays so.
-
-    Returns:
-        A transform of h × w pictures to (h + 24) × (w + 24).
-
-    References:
-        Olah et al., Feature Visualization, Distill 2017; Lucid's ``standard_transforms``.
-
-    Example:
-        >>> standard()(jax.random.key(0), jnp.zeros((32, 32, 3)), 0.0).shape
-        (56, 56, 3)
-    """
-    factors = tuple(1 + (i - 5) / 50 for i in range(11))
-    degrees = (*range(-10, 11), *[0] * 5)
-    return compose(pad(18), jitter(8), scale(factors), rotate(degrees), jitter(4))
 
 
 @factory
@@ -237,58 +184,6 @@ def flip() -> Transform:
 
     def transform(key: Key[Array, ""], picture: Picture, progress: Array | float) -> Picture:
         return jnp.where(jax.random.bernoulli(key), picture[:, ::-1], picture)
-
-    return transform
-
-
-@factory
-def blur(low: float, high: float) -> Transform:
-    """Gaussian blur of a width drawn uniformly.
-
-    Args:
-        low: smallest standard deviation in pixels, > 0.
-        high: largest.
-
-    Returns:
-        A transform that keeps the shape.
-
-    Raises:
-        InputError: unless 0 < low ≤ high.
-
-    Example:
-        >>> blur(1.0, 1.1)(jax.random.key(0), jnp.zeros((32, 32, 3)), 0.0).shape
-        (32, 32, 3)
-    """
-    if not 0 < low <= high:
-        raise InputError(f"blur draws sigma from a range 0 < low <= high, not {low} ... {high}")
-
-    def transform(key: Key[Array, ""], picture: Picture, progress: Array | float) -> Picture:
-        sigma = jax.random.uniform(key, (), picture.dtype, low, high)
-        return nn.gaussian_blur(picture, sigma, largest=high)
-
-    return transform
-
-
-@factory
-def noise(normal: float = 0.08, uniform: float = 0.0) -> Transform:
-    """Adds noise to every value.
-
-    Args:
-        normal: standard deviation of normal noise.
-        uniform: half width of uniform noise about 0.
-
-    Returns:
-        A transform that keeps the shape.
-
-    Example:
-        >>> noise(0.1)(jax.random.key(0), jnp.zeros((32, 32, 3)), 0.0).shape
-        (32, 32, 3)
-    """
-
-    def transform(key: Key[Array, ""], picture: Picture, progress: Array | float) -> Picture:
-        first, second = jax.random.split(key)
-        picture = picture + normal * jax.random.normal(first, picture.shape, picture.dtype)
-        return picture + uniform * jax.random.uniform(second, picture.shape, picture.dtype, -1)
 
     return transform
 
