@@ -7,13 +7,23 @@ import functools
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+from flax import nnx
 
 import vizjax as vz
 
 REPEATS = 9
+
+# size, channels, outputs, kernel, stride, groups: depthwise, stems, filters of the whole map, groups
+CONVOLUTIONS = [
+    (112, 96, 96, 3, 2, 96), (56, 96, 96, 3, 1, 96), (56, 144, 144, 5, 2, 144), (28, 240, 240, 5, 1, 240),
+    (224, 3, 64, 7, 2, 1), (227, 3, 96, 11, 4, 1), (7, 512, 4096, 7, 1, 1),
+    (56, 128, 128, 3, 1, 32), (28, 256, 256, 3, 1, 32), (28, 512, 512, 3, 2, 32), (14, 512, 512, 3, 1, 32),
+]  # fmt: skip
+WIDE = [(56, 256, 256), (28, 256, 512), (28, 512, 512), (14, 256, 256), (14, 512, 512), (7, 512, 512)]
 
 
 def milliseconds(*functions: Callable[[], object]) -> list[float]:
@@ -27,32 +37,39 @@ def milliseconds(*functions: Callable[[], object]) -> list[float]:
     return [statistics.median(kept[2:]) for kept in times]
 
 
-def compare(name: str, f: Callable[..., jax.Array], *arguments: jax.Array) -> None:
+def compare(name: str, f: Callable[..., jax.Array], *arguments: Any) -> None:
     """Prints forward and gradient times, ours and plain."""
 
-    def gradient(x: jax.Array) -> jax.Array:
-        return jax.grad(lambda x: jnp.sum(jnp.square(f(x, *arguments[1:]))))(x)
+    def gradient(*arguments: Any) -> jax.Array:
+        return jax.grad(lambda *a: jnp.sum(jnp.square(f(*a))))(*arguments)
 
-    ours = [jax.jit(f), jax.jit(gradient)]
-    with vz.nn.lax_only():
-        plain = [jax.jit(lambda *a: f(*a)), jax.jit(lambda x: gradient(x))]
-        plain = [plain[0].lower(*arguments).compile(), plain[1].lower(arguments[0]).compile()]
-    x = arguments[0]
-    forward = milliseconds(lambda: ours[0](*arguments), lambda: plain[0](*arguments))
-    back = milliseconds(lambda: ours[1](x), lambda: plain[1](x))
+    ours = [jax.jit(g).lower(*arguments).compile() for g in (f, gradient)]
+    with vz.nn.lax_only():  # other functions: what was traced before is not traced again
+        plain = [jax.jit(lambda *a, g=g: g(*a)).lower(*arguments).compile() for g in (f, gradient)]
+    forward, back = (
+        milliseconds(lambda a=a: a(*arguments), lambda b=b: b(*arguments))
+        for a, b in zip(ours, plain, strict=True)
+    )
     print(
-        f"{name:38s} forward {forward[0]:7.1f} {forward[1]:7.1f} ms  {forward[1] / forward[0]:5.1f} x"
+        f"{name:46s} forward {forward[0]:7.1f} {forward[1]:7.1f} ms  {forward[1] / forward[0]:5.1f} x"
         f"   gradient {back[0]:7.1f} {back[1]:7.1f} ms  {back[1] / back[0]:5.1f} x"
     )
 
 
 def main() -> None:
     print(f"batch 8, float32, {jax.default_backend()}: ours, plain lax, ratio")
-    for size, channels, kernel, stride in [(112, 96, 3, 2), (56, 96, 3, 1), (56, 144, 5, 2), (28, 240, 5, 1)]:
-        x = jnp.ones((8, size, size, channels))
-        taps = jnp.ones((kernel, kernel, 1, channels))
-        name = f"depthwise {kernel} x {kernel} / {stride}, {size} px, {channels} ch"
-        compare(name, lambda x, k, s=stride: vz.nn.depthwise_conv(x, k, (s, s)), x, taps)
+    for size, channels, out, kernel, stride, groups in CONVOLUTIONS:
+        x = jax.random.normal(jax.random.key(0), (8, size, size, channels))
+        taps = jax.random.normal(jax.random.key(1), (kernel, kernel, channels // groups, out))
+        options = {"window_strides": (stride, stride), "feature_group_count": groups}
+        options["padding"] = "VALID" if kernel == size else "SAME"
+        name = f"{kernel} x {kernel} / {stride}, {size} px, {channels} to {out} ch, {groups} groups"
+        compare(name, functools.partial(vz.nn.conv, **options), x, taps)
+    for size, channels, out in WIDE:
+        layer = nnx.Conv(channels, out, (3, 3), rngs=nnx.Rngs(0))
+        x = jax.random.normal(jax.random.key(0), (8, size, size, channels))
+        ready = vz.nn.prepared(layer)
+        compare(f"Winograd, {size} px, {channels} to {out} ch", lambda x, f: f(x), x, ready)
     for size, channels, window, stride in [(112, 64, 3, 2), (224, 64, 2, 2), (28, 192, 3, 1)]:
         x = jax.nn.relu(jax.random.normal(jax.random.key(0), (8, size, size, channels)))
         pool = functools.partial(vz.nn.max_pool, window=window, stride=stride, padding="SAME")

@@ -96,6 +96,26 @@ def lucent(model: str, module: str) -> float:
     return run(1 + WARM) - run(WARM)
 
 
+def lucent_pictures(model: str, module: str, steps: int, file: str) -> dict:
+    """Renders channels 0 to 7 as torch-lucent does by default, weights frozen, into an .npy file."""
+    from lucent.optvis import objectives, param, render, transform
+
+    net = network(model, False).requires_grad_(False)
+    for part in net.modules():
+        part._forward_hooks.clear()
+    name = module.replace(".", "_")
+    wanted = sum(objectives.channel(name, i, batch=i) for i in range(BATCH))
+    begin = time.perf_counter()
+    pictures = render.render_vis(
+        net, wanted, lambda: param.image(SIZE, batch=BATCH), thresholds=(steps,), preprocess=False,
+        transforms=[*transform.standard_transforms, lambda x: (255 * x - 127) / 128],
+        progress=False, show_image=False, fixed_image_size=SIZE,
+    )  # fmt: skip
+    seconds = time.perf_counter() - begin
+    np.save(file, pictures[-1])
+    return {"seconds": seconds}
+
+
 @functools.cache
 def spectrum() -> str:
     """A folder with the file that horama would download: a 1/f spectrum."""
@@ -159,6 +179,8 @@ def answer(request: dict) -> dict:
             return {"seconds": lucent(**request)}
         case "horama":
             return {"seconds": horama(**request)}
+        case "lucent pictures":
+            return lucent_pictures(**request)
         case "whole":
             return {"seconds": whole(**request)}
         case side:

@@ -34,7 +34,7 @@ t = transforms
 TABLE: dict[str, Row] = {
     "compose": Row(t.compose(t.pad(2), t.jitter(3), t.noise(0.01)), (H + 1, W + 1), grey=False),
     "standard": Row(t.standard(), (H + 24, W + 24)),
-    "gentle": Row(t.gentle()),
+    "gentle": Row(t.gentle(3, (0.8, 1.1))),
     "pad": Row(t.pad(3), (H + 6, W + 6), draws=False),
     "jitter": Row(t.jitter(5), (H - 5, W - 5)),
     "scale": Row(t.scale((0.7, 0.9, 1.1, 1.3))),
@@ -92,7 +92,7 @@ def test_signature_and_shape(name: str):
         shape = jax.eval_shape(lambda key, p=progress: transform(key, x, p), KEYS[0])
         assert shape.shape == (*TABLE[name].shape, C)
         assert shape.dtype == jnp.float32
-    if name not in ("compose", "standard", "gentle"):  # made of the others
+    if name not in ("compose", "standard"):  # made of the others
         eager = transform(KEYS[0], x, 0.5)
         np.testing.assert_allclose(alone(name)(KEYS[0], x, 0.5)[0], eager, atol=1e-5)
     assert jax.eval_shape(lambda key: transform(key, x[..., :1], 0.5), KEYS[0]).shape[-1] == 1
@@ -168,7 +168,7 @@ def test_grey_stays_grey(name: str):
     assert np.abs(found - 0.5).max() <= (1e-6 if name == "blur" else 0)
 
 
-@pytest.mark.parametrize("name", ["standard", "crop"])
+@pytest.mark.parametrize("name", ["standard", "gentle", "crop"])
 def test_no_gathers(name: str):
     """They are slow on TPU, and their gradients are slow everywhere."""
     xs = np.stack([picture()] * 4)
@@ -257,6 +257,19 @@ def test_scale_equals_scipy(factor: float):
     away = np.maximum(np.abs(y - center[0]) - factor * 12, np.abs(x_ - center[1]) - factor * 10.5)
     np.testing.assert_allclose(found[away < -factor], expected[away < -factor], atol=1e-5)
     assert np.all(found[away > 0.01] == 0.5)  # what comes in from outside
+
+
+@pytest.mark.parametrize("factor", [0.8, 1.0, 1.25])
+def test_gentle_is_jitter_and_scale(factor: float):
+    """Of a padded picture; every move along both axes comes up, and nothing else."""
+    x, pixels = picture(), 2
+    padded = np.pad(x, ((pixels, pixels), (pixels, pixels), (0, 0)), constant_values=0.5)
+    moved = [padded[i : i + H, j : j + W] for i in range(2 * pixels + 1) for j in range(2 * pixels + 1)]
+    expected = np.stack([once(t.scale((factor,)), crop) for crop in moved])
+    found = applied(t.gentle(pixels, (factor,)), x, jax.random.split(KEYS[0], 100))
+    same = np.abs(np.stack(list(found))[:, None] - expected).max((2, 3, 4)) < 1e-4
+    assert same.any(1).all()
+    assert same.any(0).all()
 
 
 def test_every_factor_comes_up():
@@ -395,6 +408,8 @@ def test_noise_has_its_spread(normal: float, uniform: float):
             lambda: t.jitter(8)(KEYS[0], jnp.zeros((8, 9, 3)), 0.0),
             r"jitter by 8 needs a larger.*pad it first",
         ),
+        (lambda: t.gentle(-1), "gentle moves by 0 pixels or more"),
+        (lambda: t.gentle(8, (0.0,)), "scales by positive factors, not 8"),
         (lambda: t.scale(()), "scale draws from one or more positive factors"),
         (lambda: t.scale((1.0, 0.0)), "scale draws from one or more positive factors"),
         (lambda: t.rotate(()), "rotate draws from one or more angles within -90 ... 90"),

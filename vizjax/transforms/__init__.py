@@ -5,8 +5,8 @@ Output shapes are fixed, and every picture draws its own.
 
 from vizjax.transforms.changing import blur, noise
 from vizjax.transforms.composing import Transform, compose
-from vizjax.transforms.moving import crop, flip, jitter, pad, rotate, scale
-from vizjax.transforms.sets import gentle, standard
+from vizjax.transforms.moving import crop, flip, gentle, jitter, pad, rotate, scale
+from vizjax.transforms.sets import standard
 
 __all__ = [
     "Transform",

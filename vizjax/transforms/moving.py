@@ -104,6 +104,46 @@ def scale(factors: Sequence[float], fill: float = 0.5) -> Transform:
 
 
 @factory
+def gentle(
+    pixels: int = 8, factors: Sequence[float] = (0.95, 0.975, 1.0, 1.025, 1.05), fill: float = 0.5
+) -> Transform:
+    """Moves by whole pixels and scales about the centre: what `render` does unless told otherwise.
+
+    Jitter and scale in one product: beside `standard` it costs a fifth, and fewer steps lead to higher
+    activations and clean pictures (``benchmarks/RESULTS.md``).
+
+    Args:
+        pixels: the farthest move along each axis.
+        factors: what the scale is drawn from, each > 0.
+        fill: what comes in from outside.
+
+    Returns:
+        A transform that keeps the shape.
+
+    Raises:
+        InputError: at a negative range, without factors, or at one that is not positive.
+
+    Example:
+        >>> gentle()(jax.random.key(0), jnp.zeros((32, 32, 3)), 0.0).shape
+        (32, 32, 3)
+    """
+    if pixels < 0 or not len(factors) or min(factors) <= 0:
+        raise InputError(
+            f"gentle moves by 0 pixels or more and scales by positive factors, not {pixels}, {tuple(factors)}"
+        )
+
+    def transform(key: Key[Array, ""], picture: Picture, progress: Array | float) -> Picture:
+        move, size = jax.random.split(key)
+        factor = _choice(size, factors)
+        offset = jax.random.randint(move, (2,), -pixels, pixels + 1).astype(picture.dtype)
+        h, w, _ = picture.shape
+        shift = jnp.array((h, w), picture.dtype) * (1 - factor) / 2 - offset * factor
+        return resampled(picture, (h, w), factor * jnp.ones(2), shift, fill)
+
+    return transform
+
+
+@factory
 def rotate(degrees: Sequence[float], fill: float = 0.5) -> Transform:
     """Rotates about the centre by an angle drawn from a list.
 

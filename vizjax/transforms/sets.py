@@ -1,4 +1,4 @@
-"""Sets of transforms that belong together."""
+"""Transforms that belong together."""
 
 from vizjax.factory import factory
 from vizjax.transforms.composing import Transform, compose
@@ -25,21 +25,3 @@ def standard() -> Transform:
     factors = tuple(1 + (i - 5) / 50 for i in range(11))
     degrees = (*range(-10, 11), *[0] * 5)
     return compose(pad(18), jitter(8), scale(factors), rotate(degrees), jitter(4))
-
-
-@factory
-def gentle() -> Transform:
-    """Jitter of 16 pixels and scale ±5 %, on a canvas of the picture's size: what `render` does.
-
-    Beside `standard` it costs a third, and fewer steps lead to higher activations and clean pictures
-    (``benchmarks/RESULTS.md``).
-
-    Returns:
-        A transform of h × w pictures to h × w, for h and w above 0.
-
-    Example:
-        >>> import jax, jax.numpy as jnp
-        >>> gentle()(jax.random.key(0), jnp.zeros((32, 32, 3)), 0.0).shape
-        (32, 32, 3)
-    """
-    return compose(pad(8), jitter(16), scale((0.95, 0.975, 1.0, 1.025, 1.05)))
