@@ -261,13 +261,16 @@ def test_scale_equals_scipy(factor: float):
 
 @pytest.mark.parametrize("factor", [0.8, 1.0, 1.25])
 def test_gentle_is_jitter_and_scale(factor: float):
-    """Of a padded picture; every move along both axes comes up, and nothing else."""
+    """Of a padded picture; every move along both axes comes up, and nothing else.
+
+    At the edge jitter has cut away what a smaller scale would show: away from it."""
     x, pixels = picture(), 2
     padded = np.pad(x, ((pixels, pixels), (pixels, pixels), (0, 0)), constant_values=0.5)
     moved = [padded[i : i + H, j : j + W] for i in range(2 * pixels + 1) for j in range(2 * pixels + 1)]
     expected = np.stack([once(t.scale((factor,)), crop) for crop in moved])
-    found = applied(t.gentle(pixels, (factor,)), x, jax.random.split(KEYS[0], 100))
-    same = np.abs(np.stack(list(found))[:, None] - expected).max((2, 3, 4)) < 1e-4
+    found = applied(t.gentle(pixels, (factor,)), x, jax.random.split(KEYS[0], 200))
+    inner = (..., slice(4, -4), slice(4, -4), slice(None))
+    same = np.abs(np.stack(list(found))[:, None][inner] - expected[inner]).max((2, 3, 4)) < 1e-4
     assert same.any(1).all()
     assert same.any(0).all()
 
