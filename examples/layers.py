@@ -10,7 +10,6 @@ from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 import vizjax as vz
 
@@ -24,7 +23,6 @@ UNITS = {
 
 def main(quick: bool) -> None:
     net = vz.load("efficientnet_lite0")
-    optimizer = optax.adam(0.05)
     rows = []
     for layer, units in UNITS.items():
         result = vz.render(
@@ -32,8 +30,7 @@ def main(quick: bool) -> None:
             lambda acts, unit, layer=layer: vz.objectives.channel(acts[layer], unit),
             jnp.array(units[:2] if quick else units),
             image=vz.images.fourier(48 if quick else 160),
-            optimizer=optimizer,
-            steps=4 if quick else 192,
+            steps=4 if quick else 96,
         )
         print(f"{layer}: {result.baseline.mean():.2f} -> {result.final.mean():.2f}")
         rows.append(result.images)

@@ -9,7 +9,6 @@ import time
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
 from skimage import data, transform
 
@@ -17,8 +16,6 @@ import vizjax as vz
 from vizjax import files
 
 pytestmark = pytest.mark.slow
-
-ADAM = optax.adam(0.05)
 
 
 @functools.cache
@@ -47,9 +44,7 @@ def gram_cosine(x):
 @pytest.mark.parametrize("layer", ["blocks.4", "blocks.10"])
 def test_attained_activation_is_five_deviations_above_natural_pictures(layer):
     units = jnp.arange(0, 40, 5)
-    result = vz.render(
-        net(), channel_of(layer), units, image=vz.images.fourier(96), optimizer=ADAM, steps=128
-    )
+    result = vz.render(net(), channel_of(layer), units, image=vz.images.fourier(96))
     means = np.asarray(vz.activations(net(), natural(224))[layer]).mean((1, 2))[:, units]
     deviations = (result.final - means.mean(0)) / means.std(0)
     print(f"{layer}: {deviations.round(1)} deviations above the mean")
@@ -58,9 +53,7 @@ def test_attained_activation_is_five_deviations_above_natural_pictures(layer):
 
 def test_no_unit_of_the_head_stays_grey():
     units = jnp.arange(0, 1280, 20)
-    result = vz.render(
-        net(), channel_of("head"), units, image=vz.images.fourier(96), optimizer=ADAM, steps=64, batch=8
-    )
+    result = vz.render(net(), channel_of("head"), units, image=vz.images.fourier(96), batch=8)
     deviation = result.images.mean(-1).std((-1, -2))[:, 0] * 255
     print(f"head: smallest luminance deviation {deviation.min():.1f} of 255, {result.alive.mean():.0%} alive")
     assert deviation.min() >= 8
@@ -69,8 +62,6 @@ def test_no_unit_of_the_head_stays_grey():
         channel_of("head"),
         units[:8],
         image=vz.images.fourier(96),
-        optimizer=ADAM,
-        steps=64,
         rectify=vz.nn.plain,
     )
     grey = plain.images.mean(-1).std((-1, -2))[:, 0] * 255 < 8
@@ -89,7 +80,7 @@ def _group(layer, weight):
 
 def test_diversity():
     layer, units = "blocks.6", jnp.arange(6)
-    settings = {"image": vz.images.fourier(96, n=4), "optimizer": ADAM, "steps": 128, "batch": 2}
+    settings = {"image": vz.images.fourier(96, n=4), "batch": 2}
     same, diverse = (vz.render(net(), _group(layer, weight), units, **settings) for weight in (0.0, 3.0))
     kept, lowered = [], []
     for unit, a, b in zip(units, same.images, diverse.images, strict=True):
@@ -112,9 +103,14 @@ def high_frequencies(pictures):
 
 def test_fourier_and_transforms_have_less_high_frequency_than_pixels():
     units = jnp.arange(8)
-    robust = vz.render(net(), channel_of("blocks.10"), units, image=vz.images.fourier(96), optimizer=ADAM)
+    robust = vz.render(net(), channel_of("blocks.10"), units, image=vz.images.fourier(96))
     naive = vz.render(
-        net(), channel_of("blocks.10"), units, image=vz.images.pixels(96), optimizer=ADAM, transform=None
+        net(),
+        channel_of("blocks.10"),
+        units,
+        image=vz.images.pixels(96),
+        optimizer=vz.updates.adam(0.05),
+        transform=None,
     )
     shares = high_frequencies(robust.images), high_frequencies(naive.images)
     print(f"high frequencies: {shares[0]:.3f} of the energy, naive pixels {shares[1]:.3f}")
@@ -135,7 +131,7 @@ def test_logits_rise_higher_by_logits_and_rivals_stay_lower_by_softmax():
 
     own, fall, strongest = {}, {}, {}
     for name, objective in of.items():
-        draw = vz.renderer(objective, image=vz.images.fourier(96), optimizer=ADAM, steps=128)
+        draw = vz.renderer(objective, image=vz.images.fourier(96))
         first = jax.vmap(draw.settings.image.decode)(vz.init(draw, units).params)[:, 0]
         before, after = scored(first), scored(draw(net(), units).images[:, 0])
         own[name], strongest[name] = after[0], after[2]
@@ -148,18 +144,17 @@ def test_logits_rise_higher_by_logits_and_rivals_stay_lower_by_softmax():
     assert strongest["probability"] < strongest["logit"]
 
 
-@pytest.mark.parametrize(("layer", "least"), [("blocks.4", 30.0), ("blocks.10", 29.5)])
+@pytest.mark.parametrize(("layer", "least"), [("blocks.4", 35.2), ("blocks.10", 35.5)])
 def test_attained_activation_at_224_pixels(layer, least):
-    draw = vz.renderer(channel_of(layer), image=vz.images.fourier(224), optimizer=ADAM, steps=128)
+    """What torch-lucent attains in 512 steps."""
+    draw = vz.renderer(channel_of(layer), image=vz.images.fourier(224))
     means = [draw(net(), jnp.arange(8), key=jax.random.key(seed)).final.mean() for seed in range(3)]
     print(f"{layer}: {np.mean(means):.1f} ± {np.std(means, ddof=1):.1f} over three seeds")
     assert np.mean(means) >= least
 
 
 def test_lanes_are_equal_to_the_last_pixel(tmp_path):
-    draw = vz.renderer(
-        channel_of("blocks.10"), image=vz.images.fourier(96), optimizer=ADAM, steps=64, batch=4
-    )
+    draw = vz.renderer(channel_of("blocks.10"), image=vz.images.fourier(96), batch=4)
     places = [[5, 1, 2, 3], [40, 5, 41, 42], [77, 78, 79, 5]]
     pictures = [draw(net(), jnp.array(units)).images[units.index(5)] for units in places]
     np.testing.assert_array_equal(pictures[0], pictures[1])
@@ -195,7 +190,7 @@ def test_one_compilation_for_a_layer():
         objective_traces += 1
         return vz.objectives.channel(acts["blocks.4"], unit)
 
-    draw = vz.renderer(objective, image=vz.images.fourier(96), optimizer=ADAM, steps=8, batch=8)
+    draw = vz.renderer(objective, image=vz.images.fourier(96), steps=8, batch=8)
     times = []
     for units in (range(8), range(8, 16), range(16, 40)):
         begin = time.perf_counter()
