@@ -51,7 +51,7 @@ SLICES = {"dynamic_slice", "dynamic_update_slice", "real_dynamic_slice"}
 def test_a_step_gathers_nothing(platform):
     """Nothing is picked by index in transforms, net, objective, redirected ReLU, random keys or Adam."""
     found = operations(lowered(PIXELS, platform))
-    assert found["dot_general"] >= 8  # the transforms are matrix products
+    assert found["dot_general"] >= 4  # the transforms are matrix products
     assert not (GATHERS | SLICES) & found.keys()
 
 

@@ -68,33 +68,36 @@ def _revived(f: Callable[[Array], Array], x: Float[Array, " n *rest"], on: Bool[
 
 
 def _revived_backward(f: Callable, saved: tuple, g: Array) -> tuple[Array, None]:
+    on, x = saved
+
     def ordinary(x: Array, g: Array) -> Array:
         return jax.vjp(f, x)[1](g)[0]
 
-    def revived(x: Array, g: Array) -> Array:
-        # g belongs to a loss that is minimized: a step along -g raises x where g < 0.
-        saturated = ordinary(x, jnp.ones_like(x)) == 0
-        through = ordinary(x, g)
-        dead = jnp.all(through == 0, axis=range(1, x.ndim), keepdims=True)
-        inward = jnp.where(x <= 0, g < 0, g > 0)
-        return jnp.where(dead & saturated & inward, g, through)
+    def dead(x: Array, g: Array) -> Array:
+        return jnp.all(ordinary(x, g) == 0, axis=range(1, x.ndim), keepdims=True)
 
-    on, x = saved
-    return _where_any(on, x, g, revived, ordinary), None
+    # g belongs to a loss that is minimized: a step along -g raises x where g < 0.
+    inward = jnp.where(x <= 0, g < 0, g > 0)
+    saturated = ordinary(x, jnp.ones_like(x)) == 0
+    revive = _where_any(on, x, g, dead) & saturated & inward
+    return jnp.where(revive, g, ordinary(x, g)), None
 
 
 _revived.defvjp(lambda f, x, on: (f(x), (on, x)), _revived_backward)
 
 
-def _where_any(on: Array, x: Array, g: Array, yes: Callable, no: Callable) -> Array:
-    """``where(on, yes(x, g), no(x, g))`` that under vmap computes ``yes`` only while any lane is on.
+def _where_any(on: Array, x: Array, g: Array, found: Callable) -> Array:
+    """``on & found(x, g)`` that under vmap computes ``found`` only while any lane is on.
 
-    Finding dead units costs as much as the rest of a step, and after the first steps nobody asks.
+    Looking for dead units costs as much as the rest of a step, and after the first steps nobody asks.
     """
+
+    def none(x: Array) -> Array:
+        return jnp.zeros((len(x), *[1] * (x.ndim - 1)), bool)
 
     @jax.custom_batching.custom_vmap
     def choose(on: Array, x: Array, g: Array) -> Array:
-        return lax.cond(on, yes, no, x, g)
+        return lax.cond(on, found, lambda x, g: none(x), x, g)
 
     @choose.def_vmap
     def _(size: int, batched: list[bool], on: Array, x: Array, g: Array) -> tuple[Array, bool]:
@@ -103,13 +106,12 @@ def _where_any(on: Array, x: Array, g: Array, yes: Callable, no: Callable) -> Ar
             for a, b in zip((x, g), batched[1:], strict=True)
         )
         if not batched[0]:  # more pictures under one flag
-            flat = [a.reshape(-1, *a.shape[2:]) for a in (x, g)]
-            return choose(on, *flat).reshape(x.shape), True
+            of_all = choose(on, *(a.reshape(-1, *a.shape[2:]) for a in (x, g)))
+            return of_all.reshape(size, -1, *of_all.shape[1:]), True
 
-        def either(on: Array, x: Array, g: Array) -> Array:
-            return jnp.where(on, yes(x, g), no(x, g))
+        def some() -> Array:
+            return jax.vmap(lambda on, x, g: on & found(x, g))(on, x, g)
 
-        some = lambda: jax.vmap(either)(on, x, g)  # noqa: E731
-        return lax.cond(jnp.any(on), some, lambda: jax.vmap(no)(x, g)), True
+        return lax.cond(jnp.any(on), some, lambda: jax.vmap(none)(x)), True
 
     return choose(on, x, g)
