@@ -248,7 +248,7 @@ class Odd(nnx.Module):
         mean = images.mean(-1, keepdims=True)
         buried = rectify(jax.nn.relu, mean - 10) * 0
         bluer = (images[..., 2:] - images[..., :1]).mean((1, 2), keepdims=True)
-        broken = -jnp.log(0.02 - bluer + 0 * mean)  # no number once it was raised too far
+        broken = jnp.where(bluer < 0.02, bluer, jnp.inf) + 0 * mean  # no number once it was raised too far
         x = yield "three", jnp.concatenate([buried, broken, images[..., :1]], -1)
         return (yield "logits", x.mean((1, 2)))
 

@@ -25,6 +25,7 @@ from reference import reference_arrays
 import vizjax as vz
 from vizjax.models import MODELS, formats, protobuf_file
 from vizjax.models.weights import convert
+from vizjax.precision import compute_in
 
 SECONDS, BYTES = 2, 200e6
 
@@ -235,7 +236,7 @@ def assert_equal_nets(net, other):
 @pytest.fixture(scope="module")
 def caffenet():
     arrays = reference_arrays("caffenet")
-    net = convert(MODELS["caffenet"], arrays, "golden")
+    net = compute_in(convert(MODELS["caffenet"], arrays, "golden"), "float32")
     net.name = "caffenet"
     return arrays, net
 
