@@ -19,10 +19,12 @@ all of them. Nets have random weights (EfficientNet-Lite0 its own). The sides:
 
 One number is the median of the rounds; the ratio is that of each peer's median to vizjax's, and its
 spread comes from the ratios round by round. ``--whole`` takes the gradient of the logits with respect to
-the pictures instead, forward and backward alone: vizjax against the loop.
+the pictures instead, forward and backward alone: vizjax against the loop, and against itself with XLA's
+own operators.
 """
 
 import argparse
+import contextlib
 import json
 import statistics
 import subprocess
@@ -30,6 +32,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -92,9 +95,17 @@ def our_step(model: str, layer: str) -> Callable[[], float]:
     return step
 
 
-def our_gradient(model: str) -> Callable[[], float]:
-    """A function that takes the gradient of the logits' sum and returns its seconds."""
+def our_gradient(model: str, plain: bool = False) -> Callable[[], float]:
+    """A function that takes the gradient of the logits' sum and returns its seconds.
+
+    ``plain`` takes XLA's own operators.
+    """
     net = vz.load(model, None if model.startswith("efficientnet") else "random")
+    with vz.nn.lax_only() if plain else contextlib.nullcontext():
+        return _compiled_gradient(net)
+
+
+def _compiled_gradient(net: Any) -> Callable[[], float]:
     leaves, structure = jax.tree.flatten(vz.nn.prepared(net))
 
     @jax.jit
@@ -103,10 +114,11 @@ def our_gradient(model: str) -> Callable[[], float]:
         return jax.grad(lambda x: jnp.sum(vz.activations(net, x)["logits"]))(pictures)
 
     pictures = jax.random.uniform(jax.random.key(0), (BATCH, SIZE, SIZE, 3))
+    compiled = gradient.lower(leaves, pictures).compile()
 
     def run() -> float:
         begin = time.perf_counter()
-        jax.block_until_ready(gradient(leaves, pictures))
+        jax.block_until_ready(compiled(leaves, pictures))
         return time.perf_counter() - begin
 
     return run
@@ -152,7 +164,8 @@ def main() -> None:
     if arguments.whole:
         for model in dict.fromkeys(CASES[case][0] for case in arguments.cases):
             torch = lambda model=model: peers.ask(side="whole", model=model)["seconds"]  # noqa: E731
-            compare(model, {"vizjax": our_gradient(model), "loop": torch}, arguments.rounds)
+            sides = {"vizjax": our_gradient(model), "loop": torch, "xla": our_gradient(model, plain=True)}
+            compare(model, sides, arguments.rounds)
         return
     ratios: dict[str, list[float]] = {}
     for case in arguments.cases:

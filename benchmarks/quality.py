@@ -29,11 +29,7 @@ def attained(net, layer: str, pictures: np.ndarray) -> float:
     return float(vz.activations(net, jnp.asarray(pictures))[layer][channels, :, :, channels].mean())
 
 
-def ours(net, layer: str, steps: int) -> tuple[float, np.ndarray]:
-    draw = vz.renderer(
-        lambda acts, unit: vz.objectives.channel(acts[layer], unit),
-        image=vz.images.fourier(SIZE), batch=BATCH, steps=steps,
-    )  # fmt: skip
+def timed(draw: vz.Renderer, net) -> tuple[float, np.ndarray]:
     begin = time.perf_counter()
     result = draw(net, jnp.arange(BATCH))
     return time.perf_counter() - begin, result.images[:, 0]
@@ -54,7 +50,11 @@ def main() -> None:
         rows = []
         for steps in arguments.steps:
             jax.clear_caches()
-            (cold, _), (warm, pictures) = ours(net, layer, steps), ours(net, layer, steps)
+            draw = vz.renderer(
+                lambda acts, unit, layer=layer: vz.objectives.channel(acts[layer], unit),
+                image=vz.images.fourier(SIZE), batch=BATCH, steps=steps,
+            )  # fmt: skip
+            (cold, _), (warm, pictures) = timed(draw, net), timed(draw, net)
             rows.append(pictures)
             score = attained(net, layer, pictures)
             print(
