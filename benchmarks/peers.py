@@ -41,6 +41,7 @@ import vizjax as vz
 
 WORKER = Path(__file__).with_name("peers_torch.py")
 SIZE, BATCH = 224, 8
+PAUSE = 0.5  # the threads of the side before wait for more work, busily, for up to .2 s
 
 # model, layer: our name, the module's in PyTorch
 CASES = {
@@ -129,6 +130,7 @@ def compare(name: str, sides: dict[str, Callable[[], float]], rounds: int) -> di
     times: dict[str, list[float]] = {side: [] for side in sides}
     for turn in range(rounds + 1):
         for side, run in sides.items():
+            time.sleep(PAUSE)
             seconds = run()
             if turn:  # the first is compilation and warming up
                 times[side].append(seconds)
