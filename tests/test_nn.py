@@ -138,6 +138,12 @@ LAYERS = {
     "groups": ((3, 3), 192, {"feature_group_count": 2}, None),
     "masked": ((3, 3), 192, {"mask": jnp.zeros((3, 3, 192, 192))}, None),
     "around": ((3, 3), 192, {"padding": "CIRCULAR"}, None),
+    "its own operator": (
+        (3, 3),
+        192,
+        {"conv_general_dilated": lambda x, kernel, *_, **__: x * kernel[0, 0, 0]},
+        None,
+    ),
     "half precision": ((3, 3), 192, {"dtype": jnp.bfloat16}, (6, 6)),
 }
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax import lax
 from jaxtyping import Array, Float
 
 from vizjax.nn.convolution import conv
@@ -105,6 +106,8 @@ def _ready(part: Any) -> Any:
 def _fits(part: nnx.Conv) -> bool:
     """Whether it is a convolution in float32 of stride 1 that keeps the size, by filters of odd sides."""
     kernel = part.kernel[...]
+    if part.conv_general_dilated not in (conv, lax.conv_general_dilated):
+        return False  # somebody's own, which may do anything
     if not isinstance(kernel, jax.Array) or isinstance(kernel, jax.core.Tracer) or kernel.ndim != 4:
         return False
     sides, padding = np.array(kernel.shape[:2]), part.padding
