@@ -18,6 +18,7 @@ from torch_files import legacy_with_global
 import vizjax as vz
 from vizjax import cli, files
 from vizjax.models import MODELS, Model
+from vizjax.units import parse_units
 
 TINY = Model(lambda rngs: None, [], [], layer="block", head="head")
 
@@ -102,7 +103,7 @@ def test_view_and_export(tmp_path, capsys, monkeypatch):
     run(f"atlas tiny {SMALL} --units 0:4 --json")
     capsys.readouterr()
     opened = []
-    monkeypatch.setattr(cli.webbrowser, "open", lambda url: opened.append(url) or True)
+    monkeypatch.setattr(cli.atlases.webbrowser, "open", lambda url: opened.append(url) or True)
     assert run("view atlas") == 0
     assert opened == [(tmp_path / "atlas" / "index.html").as_uri()]
     assert run("view atlas --json") == 0
@@ -161,7 +162,7 @@ MISTAKES = {
     "render tiny blok 1": "unknown layer 'blok': did you mean 'block'",
     "render tiny block": "units of layer 'block' are 0 ... 7, one or more, not ''",
     "render tiny block 8": "units of layer 'block' are 0 ... 7, one or more, not '8'",
-    "render tiny block 1 --out a.jpg": "a.jpg: results are saved as PNG",
+    "render tiny block 1 --out a.jpg": "a.jpg: pictures are saved as .png, .gif, .webp, .mp4",
     "render tiny block 1 --preset best-of-all": "unknown preset 'best-of-all'",
     "render tiny block 1 --starts 0": "starts must be a whole number",
     "render tiny block 1 --steps 0": "steps must be a whole number",
@@ -263,13 +264,13 @@ def test_interruptions_are_tidy_and_continue(tmp_path, number, status):
 
 
 def test_units_of_all_spellings():
-    assert cli.parse_units(None) is None
-    assert cli.parse_units("7") == [7]
-    assert cli.parse_units("0:10:3") == [0, 3, 6, 9]
-    assert cli.parse_units(":4") == [0, 1, 2, 3]
-    assert cli.parse_units("1, 5:7") == [1, 5, 6]
-    assert np.arange(9)[cli.parse_units("4:")].tolist() == [4, 5, 6, 7, 8]
-    assert np.arange(9)[cli.parse_units("1::4")].tolist() == [1, 5]
+    assert parse_units(None) is None
+    assert parse_units("7") == [7]
+    assert parse_units("0:10:3") == [0, 3, 6, 9]
+    assert parse_units(":4") == [0, 1, 2, 3]
+    assert parse_units("1, 5:7") == [1, 5, 6]
+    assert np.arange(9)[parse_units("4:")].tolist() == [4, 5, 6, 7, 8]
+    assert np.arange(9)[parse_units("1::4")].tolist() == [1, 5]
 
 
 def test_classes_are_rendered_by_name(tmp_path):

@@ -110,7 +110,7 @@ def test_nothing_is_sent_to_the_device_or_asked_of_it_within_the_loop():
     with contextlib.ExitStack() as guarded:
         done = []
 
-        def on_step(count):
+        def on_step(count, scores):
             done.append(count)
             if len(done) == 1:  # from the second step on
                 guarded.enter_context(jax.transfer_guard("disallow"))

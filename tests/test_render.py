@@ -1,5 +1,7 @@
 """Rendering: jobs do not depend on their mates, one trace serves all units, the loop can be opened."""
 
+import signal
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -325,3 +327,71 @@ def test_the_recipe_says_how():
     assert recipe["rectify"] == "redirected(steps=4)"
     assert "vz.objectives.channel" in recipe["objective"]
     assert recipe["steps"] == 6
+
+
+# snapshots and interruptions
+
+
+def test_snapshots_are_the_start_each_so_manieth_step_and_the_end():
+    draw = renderer(transform=None, steps=5, starts=2)
+    result = draw(tiny(), np.arange(3), every=2)
+    assert result.frames.shape == (3, 2, 4, *result.images.shape[2:])  # 0, 2, 4 and 5 steps
+    np.testing.assert_array_equal(result.frames[:, :, -1], result.images)
+    shorter = renderer(transform=None, steps=2, starts=2)
+    np.testing.assert_array_equal(result.frames[:, :, 1], shorter(tiny(), np.arange(3)).images)
+    assert draw(tiny(), np.arange(3)).frames is None
+    with pytest.raises(vz.InputError, match="every must be a whole number of 1 or more, not 0"):
+        draw(tiny(), np.arange(3), every=0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_gives_its_pictures(number):
+    draw = renderer(transform=None, steps=6, batch=2)
+    asked, before = [], signal.getsignal(number)
+
+    def stop(jobs, scores):
+        asked.append(jobs)
+        if len(asked) == 9:  # the third step of the second batch
+            signal.raise_signal(number)
+
+    def answer(*_):
+        raise KeyboardInterrupt
+
+    signal.signal(number, answer)
+    try:
+        with pytest.raises(vz.Interrupted) as caught:
+            draw(tiny(), np.arange(5), on_step=stop, every=2)
+        assert signal.getsignal(number) is answer, "the signals are answered as before"
+    finally:
+        signal.signal(number, before)
+    result = caught.value.result
+    assert caught.value.number == number
+    assert len(result.images) == 4, "the third batch had not begun"
+    whole = draw(tiny(), np.arange(5), every=2)
+    np.testing.assert_array_equal(result.images[:2], whole.images[:2])
+    np.testing.assert_array_equal(result.scores[2:, :3], whole.scores[2:4, :3])
+    assert np.isnan(result.scores[2:, 3:]).all()
+    assert not np.isnan(result.scores[:2]).any()
+
+
+def test_a_second_interruption_ends_a_run_at_once():
+    draw = renderer(transform=None, steps=4)
+    asked = []
+
+    def stop(jobs, scores):
+        asked.append(jobs)
+        if len(asked) == 2:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        draw(tiny(), np.arange(2), on_step=stop)
+    assert not isinstance(caught.value, vz.Interrupted)
+
+
+def test_what_the_optimizer_records_is_in_the_result():
+    draw = renderer(transform=None, steps=3, starts=2)
+    state = draw(tiny(), np.arange(3)).optimizer_state
+    counts = optax.tree_utils.tree_get(state, "count")
+    assert counts.shape == (3, 2)
+    assert (counts == 3).all()

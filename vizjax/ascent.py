@@ -1,5 +1,6 @@
 """Gradient ascent on pictures: one job is a lane of a jitted, vmapped step; there is no other loop."""
 
+import contextlib
 import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from vizjax import images, nn, transforms
 from vizjax.activations import activations
 from vizjax.errors import InputError
+from vizjax.interruption import signals_noted
 from vizjax.keys import named_key
 
 WARM_UP = 16
@@ -57,6 +59,11 @@ class Result(NamedTuple):
         baseline: the same for the starting picture.
         alive: False where the gradient was zero at every step after the warm-up, ``jobs [starts]``.
         recipe: how the pictures were made, as text.
+        frames: snapshots, ``jobs [starts] frames n h w c``: the start, the picture after each so many
+            steps, and the last one, which fills the frames that an interrupted run did not reach; None
+            where none were asked for.
+        optimizer_state: the optimizer's last one, each array ``jobs [starts] …``: what Optax
+            transformations record is read from it with ``optax.tree_utils.tree_get``.
     """
 
     images: np.ndarray
@@ -65,6 +72,8 @@ class Result(NamedTuple):
     baseline: np.ndarray
     alive: np.ndarray
     recipe: dict[str, Any]
+    frames: np.ndarray | None = None
+    optimizer_state: Any = None
 
 
 class Settings(NamedTuple):
@@ -79,10 +88,11 @@ class Settings(NamedTuple):
 
 
 class Programs(NamedTuple):
-    """The compiled functions: the state before the first step, one step, the finished pictures."""
+    """The compiled functions: the state before the first step, one step, the pictures, their scores."""
 
     init: Callable
     step: Callable
+    pictures: Callable
     final: Callable
 
 
@@ -110,17 +120,20 @@ def _programs(settings: Settings, structure: Any) -> Programs:
         net, objective = jax.tree.unflatten(structure, leaves)
         return jax.vmap(lambda lane: _lane_step(settings, net, objective, lane, steps))(state)
 
+    def picture(params: Any) -> Array:
+        return jnp.clip(settings.image.decode(params), 0, 1)
+
     @jax.jit
     def final(leaves: list, params: Any, target: Any) -> tuple[Array, Array]:
         net, objective = jax.tree.unflatten(structure, leaves)
 
         def lane(params: Any, target: Any) -> tuple[Array, Array]:
-            picture = jnp.clip(settings.image.decode(params), 0, 1)
-            return picture, objective(activations(net, picture), target)
+            seen = picture(params)
+            return seen, objective(activations(net, seen), target)
 
         return jax.vmap(lane)(params, target)
 
-    return Programs(init_program(settings), step, final)
+    return Programs(init_program(settings), step, jax.jit(jax.vmap(picture)), final)
 
 
 @functools.lru_cache(maxsize=64)
@@ -148,8 +161,9 @@ def init_program(settings: Settings) -> Callable:
 
 
 def ascend(
-    programs: Programs, leaves: list, state: State, steps: int, on_step: Callable | None, count: int
-) -> Result:
+    programs: Programs, leaves: list, state: State, steps: int, count: int,
+    on_step: Callable | None = None, every: int | None = None,
+) -> tuple[Result, int | None]:  # fmt: skip
     """Runs a batch from its first state to its pictures.
 
     Args:
@@ -157,28 +171,45 @@ def ascend(
         leaves: the arrays of net and objective.
         state: the first one; it is given away.
         steps: number of updates.
-        on_step: called with ``count`` after each step.
         count: how many of the lanes are no filling.
+        on_step: called with ``count`` and the lanes' scores after each step is submitted.
+        every: steps between two snapshots; None for none.
 
     Returns:
-        The pictures and their scores, without a recipe.
+        The pictures and their scores, without a recipe, and the number of the signal that ended the
+        run early; the scores of steps that were not made are NaN.
     """
     _, baseline = programs.final(leaves, state.params, state.target)
     scores, planned = [], jnp.asarray(steps)
-    for _ in range(steps):
-        state = programs.step(leaves, state, planned)
-        scores.append(jnp.copy(state.score))  # the state's own buffer is given away in the next step
-        if on_step:
-            on_step(count)
-    pictures, final = programs.final(leaves, state.params, state.target)
-    return Result(
-        images=np.asarray(pictures),
-        scores=np.stack(scores, axis=1),
-        final=np.asarray(final),
-        baseline=np.asarray(baseline),
-        alive=np.asarray(state.alive),
-        recipe={},
-    )
+    frames = [np.asarray(programs.pictures(state.params))] if every else []
+    signals: list[int] = []
+    with contextlib.ExitStack() as stack:
+        for made in range(1, steps + 1):
+            state = programs.step(leaves, state, planned)
+            scores.append(jnp.copy(state.score))  # the state's own buffer is given away in the next step
+            if on_step:
+                on_step(count, scores[-1])
+            if made == 1:  # what comes before, while compiling, has nothing to keep and ends the run at once
+                signals = stack.enter_context(signals_noted())
+            last = made == steps or bool(signals)
+            if every and (last or made % every == 0):
+                frames.append(np.asarray(programs.pictures(state.params)))
+            if last:
+                frames += frames[-1:] * (1 + -(-steps // (every or 1)) - len(frames))
+                break
+        pictures, final = programs.final(leaves, state.params, state.target)
+        result = Result(
+            images=np.asarray(pictures),
+            scores=np.full((len(baseline), steps), np.nan, np.float32),
+            final=np.asarray(final),
+            baseline=np.asarray(baseline),
+            alive=np.asarray(state.alive),
+            recipe={},
+            frames=np.stack(frames, axis=1) if every else None,
+            optimizer_state=jax.device_get(state.optimizer_state),
+        )
+        result.scores[:, : len(scores)] = np.stack(scores, axis=1)
+    return result, signals[0] if signals else None
 
 
 def _lane_step(settings: Settings, net: Any, objective: Objective, lane: State, steps: Array) -> State:

@@ -5,7 +5,6 @@ open the same loop.
 """
 
 import dataclasses
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -18,9 +17,12 @@ from jaxtyping import Array
 from vizjax import images, nn, transforms, updates
 from vizjax.ascent import Objective, Result, Settings, State, ascend, compiled, init_program
 from vizjax.errors import InputError, check_counts
-from vizjax.factory import recipe
+from vizjax.interruption import Interrupted
 from vizjax.keys import job_keys, start_keys
-from vizjax.precision import dtype_of
+from vizjax.provenance import described
+
+OnStep = Callable[[int, Array], object]
+"""``(jobs in the batch, scores of the lanes)``, after each step is submitted."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Renderer:
 
     def __call__(
         self, net: Any, targets: Any = None, *, key: Array | None = None, ids: Any = None,
-        start: Array | np.ndarray | None = None, on_step: Callable[[int], object] | None = None,
+        start: Array | np.ndarray | None = None, on_step: OnStep | None = None, every: int | None = None,
     ) -> Result:  # fmt: skip
         """Renders a picture, or a group of n, for every target.
 
@@ -46,14 +48,18 @@ class Renderer:
             ids: identities of the jobs, from which their keys are folded: integers or names. By
                 default an integer target is its own, any other job's is its position.
             start: picture h w c or n h w c in [0, 1] to start from.
-            on_step: called with the number of jobs in the batch after each step is submitted.
+            on_step: called with the number of jobs in the batch and the lanes' scores after each step is
+                submitted; reading the scores waits for the step.
+            every: steps between two snapshots, which are kept in ``frames``; None for none.
 
         Returns:
             The pictures with their scores.
 
         Raises:
-            InputError: where targets, ids or start do not fit.
+            InputError: where targets, ids or start do not fit, or at ``every`` below 1.
+            Interrupted: at Ctrl-C; it is a KeyboardInterrupt with the pictures so far.
         """
+        check_counts(every=every)
         targets, jobs = _jobs(targets)
         keys = job_keys(jax.random.key(0) if key is None else key, targets, ids, jobs)
         targets = jax.tree.map(lambda x: np.repeat(x, self.starts, axis=0), targets)
@@ -61,21 +67,33 @@ class Renderer:
         lanes = jobs * self.starts
         width = self.batch or default_width(lanes)
         leaves, programs = compiled(self.settings, net, self.objective)
-        parts = []
+        parts, number = [], None
         for first in range(0, lanes, width):
             # A short batch is filled with its last job: every batch runs at the same width.
             chosen = np.minimum(np.arange(first, first + width), lanes - 1)
             count = min(width, lanes - first)
             batch = jax.tree.map(lambda x: x[chosen], targets)  # noqa: B023
             state = programs.init(keys[chosen], batch, start)
-            part = ascend(programs, leaves, state, self.steps, on_step, count)
+            part, number = ascend(programs, leaves, state, self.steps, count, on_step, every)
             parts.append(jax.tree.map(lambda x: x[:count], part))  # noqa: B023
-        shape = (jobs, self.starts) if self.starts > 1 else (jobs,)
+            if number:
+                break
+        result = self._joined(parts)._replace(
+            recipe=described(self.objective, self.settings, self.steps, net)
+        )
+        if number:
+            raise Interrupted(result, number)
+        return result
 
+    def _joined(self, parts: list[Result]) -> Result:
         def joined(*parts: np.ndarray) -> np.ndarray:
-            return np.concatenate(parts).reshape(*shape, *parts[0].shape[1:])
+            lanes = (jnp if isinstance(parts[0], jax.Array) else np).concatenate(parts)  # keys stay JAX's
+            if self.starts == 1:
+                return lanes
+            starts = min(self.starts, len(lanes))  # an interruption may have cut a job
+            return lanes[: len(lanes) // starts * starts].reshape(-1, starts, *lanes.shape[1:])
 
-        return jax.tree.map(joined, *parts)._replace(recipe=describe(self, net))
+        return jax.tree.map(joined, *parts)
 
 
 def renderer(
@@ -135,6 +153,8 @@ def render(
     key: Array | None = None,
     ids: Any = None,
     start: Array | np.ndarray | None = None,
+    on_step: OnStep | None = None,
+    every: int | None = None,
     **settings: Any,
 ) -> Result:
     """Pictures for which an objective is large: `renderer` and its call in one line.
@@ -146,6 +166,8 @@ def render(
         key: what all randomness comes from; ``jax.random.key(0)`` by default.
         ids: identities of the jobs (see `Renderer`).
         start: picture to start from.
+        on_step: called after each step (see `Renderer`).
+        every: steps between two snapshots, which are kept in ``frames``; None for none.
         **settings: of `renderer`: image, transform, optimizer, steps, samples, starts, rectify, batch.
 
     Returns:
@@ -153,6 +175,7 @@ def render(
 
     Raises:
         InputError: where an argument does not fit.
+        Interrupted: at Ctrl-C; it is a KeyboardInterrupt with the pictures so far.
 
     References:
         Olah et al., Feature Visualization, Distill 2017.
@@ -165,7 +188,8 @@ def render(
         >>> result.images.shape, result.scores.shape, result.final.shape
         ((2, 1, 32, 32, 3), (2, 2), (2,))
     """
-    return renderer(objective, **settings)(net, targets, key=key, ids=ids, start=start)
+    draw = renderer(objective, **settings)
+    return draw(net, targets, key=key, ids=ids, start=start, on_step=on_step, every=every)
 
 
 def init(
@@ -232,42 +256,6 @@ def default_width(jobs: int) -> int:
         3
     """
     return min(jobs, 8 if jax.default_backend() == "cpu" else 32)
-
-
-def describe(renderer: Renderer, net: Any) -> dict[str, Any]:
-    """How a renderer makes pictures, as text and numbers.
-
-    Args:
-        renderer: what `vizjax.renderer` returned.
-        net: a net, or a pytree of nets.
-
-    Returns:
-        Name -> text or number; the objective is its source code, where that can be found.
-
-    Example:
-        >>> import vizjax as vz
-        >>> draw = vz.renderer(lambda acts, unit: vz.objectives.channel(acts["stem"], unit))
-        >>> describe(draw, vz.load("efficientnet_lite0"))["image"]
-        'fourier(128)'
-    """
-    function = getattr(renderer.objective, "func", renderer.objective)
-    try:
-        source = inspect.cleandoc(inspect.getsource(function))
-    except (OSError, TypeError):
-        source = recipe(function)
-    settings = renderer.settings
-    nets = jax.tree.leaves(net, is_leaf=callable)
-    return {
-        "model": ", ".join(getattr(n, "name", type(n).__name__) for n in nets),
-        "dtype": ", ".join(map(dtype_of, nets)),
-        "objective": source,
-        "image": recipe(settings.image),
-        "transform": recipe(settings.transform),
-        "optimizer": recipe(settings.optimizer),
-        "steps": renderer.steps,
-        "samples": settings.samples,
-        "rectify": recipe(settings.rectify),
-    }
 
 
 def _jobs(targets: Any) -> tuple[Any, int]:

@@ -120,7 +120,7 @@ def render_shard(net: Any, shard: Shard, under_way: Callable[[float], object] | 
     key = named_key(named_key(jax.random.key(shard.seed), shard.layer), shard.facet)
     units, steps = np.array(shard.units), 0
 
-    def on_step(count: int) -> None:
+    def on_step(*_: object) -> None:
         nonlocal steps
         steps += 1
         if under_way:
@@ -196,8 +196,8 @@ def _keep_better(
         now, was = (order[news[i]], again.final[i]), (order[status[lane]], best.final[lane])
         if now > was:
             status[lane] = news[i]
-            for old, new in zip(best[:-1], again[:-1], strict=True):
-                old[lane] = new[i]
+            for part in ("images", "scores", "final", "baseline", "alive"):
+                getattr(best, part)[lane] = getattr(again, part)[i]
 
 
 def _numbers(values: np.ndarray) -> list[float | None]:

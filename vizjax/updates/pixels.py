@@ -1,4 +1,4 @@
-"""What happens to parameters in a step, as Optax transformations: `adam`, and operators on pixels.
+"""Operators on the picture after each step, as Optax transformations.
 
 ``optax.chain(optax.sgd(1.0), periodic_blur(0.5, 4), clip_small_norm(50))``: each operator sees the picture
 as the ones before it leave it, and changes it further. They work on `vizjax.images.pixels` only.
@@ -50,31 +50,6 @@ def _pixel_operator(name: str, operate: Operator) -> optax.GradientTransformatio
 
 
 @factory
-def adam(learning_rate: float, b1: float = 0.9, b2: float = 0.999) -> optax.GradientTransformation:
-    """Optax's Adam, the same object for the same numbers, which recipes can name.
-
-    Pictures want little momentum: with ``b1=0.5`` they reach in 64 steps what takes several times as
-    many with .9, and look cleaner (``benchmarks/RESULTS.md``).
-
-    Args:
-        learning_rate: size of the steps.
-        b1: decay of the mean of gradients, the momentum.
-        b2: decay of the mean of their squares.
-
-    Returns:
-        An Optax transformation.
-
-    References:
-        Kingma & Ba, Adam: a method for stochastic optimization, ICLR 2015.
-
-    Example:
-        >>> adam(0.15, b1=0.5) is adam(0.15, b1=0.5)
-        True
-    """
-    return optax.adam(learning_rate, b1=b1, b2=b2)
-
-
-@factory
 def periodic_blur(sigma: float, every: int = 4) -> optax.GradientTransformationExtraArgs:
     """Blurs the picture in every so-many-th step, the first included.
 
@@ -104,6 +79,61 @@ def periodic_blur(sigma: float, every: int = 4) -> optax.GradientTransformationE
     nn.gaussian_radius(sigma)  # raises now rather than in the first step
     blurred = functools.partial(nn.gaussian_blur, sigma=sigma)
     return _pixel_operator("periodic_blur", lambda x, count, _: jnp.where(count % every == 0, blurred(x), x))
+
+
+@factory
+def decay(rate: float, center: float = 0.5) -> optax.GradientTransformationExtraArgs:
+    """Fades the picture towards grey: (pixel − center) · (1 − rate).
+
+    Args:
+        rate: share that is lost in each step, 0 … 1.
+        center: the grey.
+
+    Returns:
+        An Optax transformation.
+
+    Raises:
+        InputError: at a rate outside 0 … 1, or on parameters that are not pixels.
+
+    References:
+        Yosinski et al., Understanding Neural Networks Through Deep Visualization, 2015 (L2 decay).
+
+    Example:
+        >>> fade = decay(0.5)
+        >>> picture = jnp.ones((1, 2, 2, 1))
+        >>> change, _ = fade.update(0 * picture, fade.init(picture), picture)
+        >>> (picture + change)[0, 0, 0].item()
+        0.75
+    """
+    if not 0 <= rate <= 1:
+        raise InputError(f"a decay is 0 ... 1 of the picture in each step, not {rate}")
+    return _pixel_operator("decay", lambda x, count, _: center + (1 - rate) * (x - center))
+
+
+@factory
+def clip_pixels(low: float = 0.0, high: float = 1.0) -> optax.GradientTransformationExtraArgs:
+    """Keeps every value in the range of pictures.
+
+    Args:
+        low: the smallest value.
+        high: the largest.
+
+    Returns:
+        An Optax transformation.
+
+    Raises:
+        InputError: unless low < high, or on parameters that are not pixels.
+
+    Example:
+        >>> clip = clip_pixels()
+        >>> picture = jnp.ones((1, 2, 2, 1))
+        >>> change, _ = clip.update(3 * picture, clip.init(picture), picture)
+        >>> (picture + change)[0, 0, 0].item()
+        1.0
+    """
+    if not low < high:
+        raise InputError(f"the range of pixels is from low up to high, not {low} ... {high}")
+    return _pixel_operator("clip_pixels", lambda x, count, _: jnp.clip(x, low, high))
 
 
 @factory

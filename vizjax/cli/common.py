@@ -1,0 +1,129 @@
+"""What the verbs share: their options, and how they render, answer and save."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from tyro.conf import arg
+
+import vizjax as vz
+from vizjax.atlas.building import Progress
+from vizjax.errors import InputError, check_counts
+from vizjax.progress import Reporter
+
+Weights = Annotated[
+    str | None, arg(metavar="FILE|random", help="a file of weights, or 'random'; else the model's own")
+]
+Dtype = Annotated[str, arg(metavar="TYPE", help="float32 or bfloat16: what the net computes in")]
+Units = Annotated[str | None, arg(metavar="A:B[:STEP]", help="channels, such as 0:40, 3 or 1,5,9; else all")]
+
+
+@dataclasses.dataclass
+class Output:
+    """How a verb answers."""
+
+    json: Annotated[bool, arg(help="answer as JSON on standard output")] = False
+    debug: Annotated[bool, arg(help="show the traceback of an error")] = False
+
+    def tell(self, text: str, answer: dict[str, Any]) -> None:
+        """Prints the answer for people, or for programs."""
+        print(json.dumps(answer) if self.json else text)
+
+
+Answer = Annotated[Output, arg(name="")]
+Seed = Annotated[int, arg(metavar="S", help="what all randomness comes from")]
+Every = Annotated[
+    int | None,
+    arg(metavar="K", help="keep a snapshot each K steps: numbered files, or frames"),
+]
+
+ENDINGS = (".png", ".gif", ".webp", ".mp4")
+"""What pictures are written as; all but the first show how they came about."""
+
+FRAMES = 40
+"""Of an animation, about, where ``--every`` is not given."""
+
+
+def check_output(out: Path, every: int | None = None) -> None:
+    """Refuses, before any work, a file that could not be written in the end.
+
+    Args:
+        out: where the pictures are to go.
+        every: steps between two snapshots.
+
+    Raises:
+        InputError: at an unknown ending, a folder, or ``every`` below 1.
+
+    Example:
+        >>> check_output(Path("cat.png"))
+    """
+    check_counts(every=every)
+    if out.suffix.lower() not in ENDINGS:
+        raise InputError(f"{out}: pictures are saved as {', '.join(ENDINGS)}; give one of these endings")
+    if out.is_dir():
+        raise InputError(f"{out} is a folder; give the name of a file in it")
+
+
+def drawn(
+    make: Callable[..., vz.Result], out: Path, output: Output, *, title: str, steps: int, jobs: int = 1,
+    every: int | None = None, about: dict[str, Any] | None = None, answer: dict[str, Any] | None = None,
+) -> vz.Result:  # fmt: skip
+    """Renders with progress, saves what came out, also of an interrupted run, and answers.
+
+    Args:
+        make: called with ``on_step`` and ``every``, as `vizjax.render` takes them; returns the result.
+        out: a file, ending in one of ``ENDINGS``: a PNG with numbered snapshots beside it, or an
+            animation.
+        output: how to answer.
+        title: what is being done.
+        steps: of all stages of a job together.
+        jobs: how many pictures are made.
+        every: steps between two snapshots.
+        about: what the saved recipe says besides what `vizjax.render` has written there.
+        answer: what a JSON answer says besides the file and the final scores.
+
+    Returns:
+        The result.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> none = vz.Result(np.zeros((1, 1, 8, 8, 3)), *[np.zeros(1)] * 4, {})
+        >>> made = drawn(lambda **_: none, Path(tempfile.mkdtemp(), "a.png"), Output(), title="a", steps=1)
+        /.../a.png
+    """
+    check_output(out, every)
+    if every is None and out.suffix.lower() != ".png":
+        every = max(1, steps // FRAMES)
+    made = 0
+
+    def on_step(count: int, scores: Any) -> None:
+        nonlocal made
+        made += count
+        reporter.report(Progress("", 0, steps * jobs, made), scores)
+
+    with Reporter(title, counted=False) as reporter:
+        try:
+            result = make(on_step=on_step, every=every)
+        except vz.Interrupted as stop:
+            _save(stop.result, out, about or {})
+            stop.add_note(f"the pictures so far are in {out}")
+            raise
+    files = _save(result, out, about or {})
+    facts = {"file": str(out), "files": list(map(str, files)), "final": np.asarray(result.final).tolist()}
+    output.tell("\n".join(map(str, files)), facts | (answer or {}))
+    return result
+
+
+def _save(result: vz.Result, out: Path, about: dict[str, Any]) -> list[Path]:
+    result = result._replace(recipe=result.recipe | about)
+    vz.save(result, out)
+    if result.frames is None or out.suffix.lower() != ".png":
+        return [out]
+    paths = [out.with_stem(f"{out.stem}-{i:03d}") for i in range(result.frames.shape[-5])]
+    for i, path in enumerate(paths):
+        vz.save(result._replace(images=np.take(result.frames, i, axis=-5)), path)
+    return [out, *paths]

@@ -1,0 +1,94 @@
+"""Verbs about units: render, layers."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import jax
+import numpy as np
+from rich.console import Console
+from tyro.conf import Positional, arg
+
+import vizjax as vz
+from vizjax.cli.common import Answer, Dtype, Every, Output, Seed, Weights, check_output, drawn
+from vizjax.errors import unknown
+from vizjax.models import DEFAULT
+from vizjax.recipes import PRESETS
+from vizjax.tables import layer_table
+from vizjax.units import find_units
+
+
+def render(
+    model: Positional[str],
+    layer: Positional[str],
+    units: Annotated[
+        Positional[tuple[str, ...]], arg(metavar="UNIT …", help="channel numbers, or names of classes")
+    ],
+    *,
+    preset: Annotated[str, arg(metavar="NAME", help="best (64 steps) or lucid (512)")] = "best",
+    starts: Annotated[int, arg(metavar="N", help="pictures of each unit from other random starts")] = 1,
+    size: Annotated[int, arg(metavar="PX", help="side of the pictures")] = 128,
+    steps: Annotated[int | None, arg(metavar="N", help="of optimization; else the preset's")] = None,
+    every: Every = None,
+    seed: Seed = 0,
+    weights: Weights = None,
+    dtype: Dtype = "float32",
+    out: Annotated[Path | None, arg(metavar="FILE", help=".png, or an animation: .gif, .webp, .mp4")] = None,
+    output: Answer = Output(),
+) -> None:
+    """Render some units of a layer into one picture, or animation, that carries its recipe.
+
+    After Ctrl-C the pictures are saved as they are then.
+
+    For example:
+
+    * vizjax render efficientnet_lite0 blocks.4 7
+    * vizjax render efficientnet_lite0 logits "tiger cat" --starts 4 --size 224 --out cat.png
+    * vizjax render efficientnet_lite0 blocks.10 5 --out dots.gif
+    """
+    if preset not in PRESETS:
+        raise unknown("preset", preset, PRESETS)
+    if out:
+        check_output(out, every)
+    net = vz.load(model, weights, dtype)
+    numbers = find_units(net, layer, units)
+    names = vz.unit_names(net, layer)
+    draw = vz.renderer(
+        lambda acts, unit: vz.objectives.channel(acts[layer], unit),
+        image=vz.images.fourier(size), starts=starts,
+        **PRESETS[preset] | ({} if steps is None else {"steps": steps}),
+    )  # fmt: skip
+    about = {
+        "layer": layer,
+        "units": numbers,
+        **({"names": [names[unit] for unit in numbers]} if names else {}),
+        "seed": seed,
+        "size": size,
+        "objective": "mean activation of the channel",
+    }
+    drawn(
+        lambda **run: draw(net, np.array(numbers), key=jax.random.key(seed), **run),
+        out or Path(f"{layer}-{'-'.join(map(str, numbers))}.png".replace("/", "_")), output,
+        title=f"{model}, {layer}: {len(numbers)} units, {size} px, {draw.steps} steps",
+        steps=draw.steps, jobs=len(numbers) * starts, every=every, about=about, answer={"units": numbers},
+    )  # fmt: skip
+
+
+def layers(model: Positional[str] = DEFAULT, *, weights: Weights = None, output: Answer = Output()) -> None:
+    """List the layers of a model: what they see, in pixels, and what computing each takes.
+
+    Shape; stride, side and centre (that of position 0, from the first pixel's) of the receptive
+    field; trained parameters; multiply-adds for one picture; shape of the filters whose raw output
+    the layer is.
+
+    For example:
+
+    * vizjax layers efficientnet_lite0
+    * vizjax layers efficientnet_lite0 --weights mine.pth --json
+    """
+    found = vz.layers(vz.load(model, weights))
+    if output.json:
+        print(json.dumps({name: fact._asdict() for name, fact in found.items()}))
+        return
+    Console(width=None if sys.stdout.isatty() else 132).print(layer_table(found))
