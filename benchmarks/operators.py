@@ -23,6 +23,11 @@ CONVOLUTIONS = [
     (224, 3, 64, 7, 2, 1), (227, 3, 96, 11, 4, 1), (7, 512, 4096, 7, 1, 1),
     (56, 128, 128, 3, 1, 32), (28, 256, 256, 3, 1, 32), (28, 512, 512, 3, 2, 32), (14, 512, 512, 3, 1, 32),
 ]  # fmt: skip
+# size, channels, window, stride: of ResNet, GoogLeNet and VGG
+POOLS = [
+    (112, 64, 3, 2), (56, 192, 3, 2), (28, 480, 3, 2), (28, 256, 3, 1), (14, 512, 3, 1), (7, 832, 3, 1),
+    (14, 832, 2, 2), (112, 128, 2, 2), (224, 64, 2, 2),
+]  # fmt: skip
 WIDE = [(56, 256, 256), (28, 256, 512), (28, 512, 512), (14, 256, 256), (14, 512, 512), (7, 512, 512)]
 
 
@@ -70,7 +75,7 @@ def main() -> None:
         x = jax.random.normal(jax.random.key(0), (8, size, size, channels))
         ready = vz.nn.prepared(layer)
         compare(f"Winograd, {size} px, {channels} to {out} ch", lambda x, f: f(x), x, ready)
-    for size, channels, window, stride in [(112, 64, 3, 2), (224, 64, 2, 2), (28, 192, 3, 1)]:
+    for size, channels, window, stride in POOLS:
         x = jax.nn.relu(jax.random.normal(jax.random.key(0), (8, size, size, channels)))
         pool = functools.partial(vz.nn.max_pool, window=window, stride=stride, padding="SAME")
         compare(f"max pool {window} / {stride}, {size} px, {channels} ch", pool, x)
