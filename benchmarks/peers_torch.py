@@ -165,6 +165,47 @@ def whole(model: str) -> float:
     return time.perf_counter() - begin
 
 
+@functools.cache
+def style(size: int):
+    """A step of Adam on Gatys' loss: VGG-19 with average pools to relu5_1, frozen, channels-last."""
+    net = network("vgg19", True).features[:30]
+    for i, part in enumerate(net):
+        if isinstance(part, torch.nn.MaxPool2d):
+            net[i] = torch.nn.AvgPool2d(2, 2)
+        elif isinstance(part, torch.nn.ReLU):
+            part.inplace = False
+    styles, contents = (1, 6, 11, 20, 29), (22,)
+
+    def seen(picture):
+        x, found = ((picture - MEAN) / STD).contiguous(memory_format=torch.channels_last), {}
+        for i, part in enumerate(net):
+            x = part(x)
+            found[i] = x
+        return found
+
+    def gram(x):
+        flat = x.flatten(2)
+        return torch.bmm(flat, flat.transpose(1, 2)) / flat.shape[2]
+
+    with torch.no_grad():
+        content = seen(torch.rand(1, 3, size, size))
+        grams = {i: gram(x) for i, x in seen(torch.rand(1, 3, size, size)).items() if i in styles}
+        wanted = {i: content[i] for i in contents}
+    picture = torch.rand(1, 3, size, size).requires_grad_()
+    optimizer = torch.optim.Adam([picture], lr=0.02)
+
+    def step():
+        optimizer.zero_grad()
+        found = seen(picture)
+        mse = torch.nn.functional.mse_loss
+        loss = sum(mse(found[i], wanted[i]) for i in contents)
+        loss = loss + sum(1e3 / found[i].shape[1] ** 2 * mse(gram(found[i]), grams[i]) for i in styles)
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
 def answer(request: dict) -> dict:
     match request.pop("side"):
         case "versions":
@@ -183,6 +224,11 @@ def answer(request: dict) -> dict:
             return lucent_pictures(**request)
         case "whole":
             return {"seconds": whole(**request)}
+        case "style":
+            step = style(**request)
+            begin = time.perf_counter()
+            step()
+            return {"seconds": time.perf_counter() - begin}
         case side:
             raise ValueError(f"unknown side {side}")
 

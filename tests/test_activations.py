@@ -51,6 +51,18 @@ class Watched(nnx.Module):
         raise RuntimeError("the tail is broken")
 
 
+def test_transparent_pictures_are_seen_on_grey():
+    """One channel more than the net takes is alpha; ``acts["image"]`` keeps it."""
+    x = jnp.concatenate([pictures(), jnp.linspace(0, 1, 256).reshape(1, 16, 16, 1).repeat(2, 0)], -1)
+    acts = vz.activations(tiny(), x)
+    expected = vz.activations(tiny(), x[..., 3:] * x[..., :3] + (1 - x[..., 3:]) / 2)
+    np.testing.assert_allclose(acts["conv2"], expected["conv2"], atol=1e-6)
+    np.testing.assert_array_equal(acts["image"], x)
+    opaque = jnp.concatenate([pictures(), jnp.ones((2, 16, 16, 1))], -1)
+    seen = vz.activations(tiny(), opaque)["conv1"]
+    np.testing.assert_allclose(seen, vz.activations(tiny(), pictures())["conv1"], atol=1e-6)
+
+
 def test_nothing_deeper_is_traced():
     REACHED.clear()
     x = pictures(1, 8)

@@ -38,7 +38,15 @@ def test_there_and_back(matrix: color.Matrix | None):
 
 def test_every_channel_count_has_a_default():
     assert color.default(3) == color.LUCID
-    assert all(color.default(channels) is None for channels in (1, 2, 4, 5))
+    assert all(color.default(channels) is None for channels in (1, 2, 5))
+
+
+def test_transparency_is_independent_of_colour():
+    x = jax.random.normal(jax.random.key(0), (4, 5, 4))
+    y = color.correlate(x, color.default(4))
+    np.testing.assert_allclose(y[..., :3], color.correlate(x[..., :3], color.LUCID), atol=1e-6)
+    np.testing.assert_array_equal(y[..., 3], x[..., 3])
+    assert color.default(4) == color.with_alpha(color.LUCID)
 
 
 def test_measured_recovers_a_known_covariance():

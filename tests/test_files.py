@@ -20,7 +20,7 @@ def test_levels_are_the_nearest_and_nonsense_is_grey():
 
 
 @pytest.mark.parametrize(
-    ("channels", "shown"), [(1, [0, 0, 0]), (2, [0, 1, 0]), (3, [0, 1, 2]), (5, [0, 1, 2])]
+    ("channels", "shown"), [(1, [0, 0, 0]), (2, [0, 1, 0]), (3, [0, 1, 2]), (4, [0, 1, 2, 3]), (5, [0, 1, 2])]
 )
 def test_any_channel_count_can_be_shown(channels, shown):
     picture = np.broadcast_to(np.arange(channels) / 255, (1, 1, channels))
@@ -55,6 +55,18 @@ def test_save_and_show_agree(tmp_path):
     Image.new("RGB", (2, 2)).save(tmp_path / "plain.png")
     with pytest.raises(vz.InputError, match="carries no recipe"):
         files.read_recipe(tmp_path / "plain.png")
+
+
+def test_transparent_pictures_stay_transparent(tmp_path):
+    """On disk and in a notebook; what lies between them is white and opaque."""
+    images = np.random.default_rng(0).random((2, 3, 1, 8, 8, 4))
+    result = SimpleNamespace(images=images, recipe={"steps": 3})
+    vz.save(result, tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as again:
+        assert again.mode == vz.show(result).mode == "RGBA"
+        levels = np.asarray(again)
+    np.testing.assert_array_equal(levels[:8, 10:18], np.rint(images[0, 1, 0] * 255))
+    assert (levels[8:10] == 255).all()
 
 
 def test_a_failed_write_keeps_what_was_there(tmp_path, monkeypatch):

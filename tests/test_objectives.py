@@ -109,6 +109,11 @@ TABLE: dict[str, Row] = {
         lambda x, r: o.activation_difference(x, r, norm=1.5),
         lambda x, r: -np.mean(np.abs(x - r) ** 1.5),
     ),
+    "best_match": Row(
+        lambda rng, shape: reference(rng, (1, 3, shape[-1])),
+        o.best_match,
+        lambda x, g: (x @ g.reshape(-1, CHANNELS).T).max(-1).mean(),
+    ),
     "content_loss": Row(reference, o.content_loss, lambda x, r: 0.5 * ((x - r) ** 2).sum() / len(x), sign=-1),
     "style_loss": Row(
         lambda rng, shape: grams(reference(rng, shape)),

@@ -28,6 +28,8 @@ class Row(NamedTuple):
     shape: tuple[int, int] = (H, W)
     draws: bool = True
     grey: bool = True  # leaves a grey picture grey
+    affine: bool = True  # in the picture
+    taken: int = 0  # channels that the result lacks
 
 
 t = transforms
@@ -37,12 +39,15 @@ TABLE: dict[str, Row] = {
     "gentle": Row(t.gentle(3, (0.8, 1.1))),
     "pad": Row(t.pad(3), (H + 6, W + 6), draws=False),
     "jitter": Row(t.jitter(5), (H - 5, W - 5)),
+    "roll": Row(t.roll(3)),
     "scale": Row(t.scale((0.7, 0.9, 1.1, 1.3))),
     "rotate": Row(t.rotate((-40, -10, 5, 20))),
     "crop": Row(t.crop((10, 12)), (10, 12)),
+    "boxes": Row(t.boxes((10, 12), (0.3, 0.9)), (10, 12)),
     "flip": Row(t.flip()),
     "blur": Row(t.blur(0.5, 1.5)),
     "noise": Row(t.noise(0.1, 0.1), grey=False),
+    "background": Row(t.background(), grey=False, affine=False, taken=1),
 }
 
 every_transform = pytest.mark.parametrize("name", TABLE)
@@ -62,7 +67,7 @@ def smooth(h: int, w: int) -> np.ndarray:
 def both_ways(name: str) -> Callable:
     """The picture, and the pull of random weights back onto the input."""
     row = TABLE[name]
-    weights = np.random.default_rng(1).normal(size=(*row.shape, C)).astype(np.float32)
+    weights = np.random.default_rng(1).normal(size=(*row.shape, C - row.taken)).astype(np.float32)
 
     def run(key: jax.Array, x: jax.Array, progress: Any) -> tuple[jax.Array, jax.Array]:
         out, back = jax.vjp(lambda x: row.transform(key, x, progress), x)
@@ -90,12 +95,13 @@ def test_signature_and_shape(name: str):
     x = jnp.asarray(picture())
     for progress in (0.0, 0.5, 1):
         shape = jax.eval_shape(lambda key, p=progress: transform(key, x, p), KEYS[0])
-        assert shape.shape == (*TABLE[name].shape, C)
+        assert shape.shape == (*TABLE[name].shape, C - TABLE[name].taken)
         assert shape.dtype == jnp.float32
     if name not in ("compose", "standard"):  # made of the others
         eager = transform(KEYS[0], x, 0.5)
         np.testing.assert_allclose(alone(name)(KEYS[0], x, 0.5)[0], eager, atol=1e-5)
-    assert jax.eval_shape(lambda key: transform(key, x[..., :1], 0.5), KEYS[0]).shape[-1] == 1
+    fewest = 1 + TABLE[name].taken
+    assert jax.eval_shape(lambda key: transform(key, x[..., :fewest], 0.5), KEYS[0]).shape[-1] == 1
 
 
 @every_transform
@@ -140,8 +146,8 @@ def test_own_gradients_equal_those_of_plain_operators(name: str):
         assert np.abs(pull).max() > 0
         np.testing.assert_allclose(out, plain_out, atol=1e-5)
         np.testing.assert_allclose(pull, plain_pull, atol=1e-5)
-        # all are affine in the picture: the slope along v is the difference
-        np.testing.assert_allclose(rise, alone(name)(key, x + v, 0.2)[0] - out, atol=1e-5)
+        if TABLE[name].affine:  # the slope along v is the difference
+            np.testing.assert_allclose(rise, alone(name)(key, x + v, 0.2)[0] - out, atol=1e-5)
 
 
 @every_transform
@@ -168,12 +174,12 @@ def test_grey_stays_grey(name: str):
     assert np.abs(found - 0.5).max() <= (1e-6 if name == "blur" else 0)
 
 
-@pytest.mark.parametrize("name", ["standard", "gentle", "crop"])
+@pytest.mark.parametrize("name", ["standard", "gentle", "crop", "roll"])
 def test_no_gathers(name: str):
     """They are slow on TPU, and their gradients are slow everywhere."""
     xs = np.stack([picture()] * 4)
     program = jax.jit(jax.vmap(both_ways(name), (0, 0, None))).lower(KEYS, xs, 0.5).as_text()
-    assert "stablehlo.dot_general" in program
+    assert "stablehlo.dot_general" in program or name == "roll"
     assert "gather" not in program
     assert "scatter" not in program
 
@@ -238,6 +244,18 @@ def test_jitter_is_an_exact_crop():
     }  # fmt: skip
     drawn = [crops[out.tobytes()] for out in applied(t.jitter(pixels), x, jax.random.split(KEYS[0], 64))]
     assert set(drawn) == set(crops.values())
+
+
+@pytest.mark.parametrize("pixels", [0, 2, 20])
+def test_roll_is_numpys(pixels: int):
+    """Every move along both axes comes up where there are few, and nothing else; exactly, in every lane."""
+    x, moves = picture(), range(-pixels, pixels + 1)
+    rolled = {np.roll(x, (i, j), (0, 1)).tobytes(): (i % H, j % W) for i in moves for j in moves}
+    drawn = [rolled[out.tobytes()] for out in applied(t.roll(pixels), x, jax.random.split(KEYS[0], 200))]
+    if pixels < 20:
+        assert set(drawn) == set(rolled.values())
+    else:
+        assert {i for i, _ in drawn} == set(range(H))
 
 
 @pytest.mark.parametrize("factor", [0.8, 0.95, 1.0, 1.25])
@@ -392,6 +410,46 @@ def test_blur_equals_scipy():
     np.testing.assert_allclose(once(t.blur(1.2, 1.2), x), expected, atol=1e-5)
 
 
+def behind(picture: np.ndarray, keys: jax.Array, **options: float) -> np.ndarray:
+    """What is seen through it."""
+    return applied(t.background(**options), picture, keys)
+
+
+def test_a_background_shows_where_a_picture_is_transparent():
+    rgb, keys = picture(h=32, w=27), jax.random.split(KEYS[0], 8)
+    alpha = np.linspace(0, 1, 27, dtype=np.float32) * np.ones((32, 27, 1), np.float32)
+    clear = behind(np.concatenate([rgb, 0 * alpha], -1), keys)
+    np.testing.assert_allclose(behind(np.concatenate([rgb, 0 * alpha + 1], -1), keys), [rgb] * 8, atol=1e-6)
+    np.testing.assert_allclose(
+        behind(np.concatenate([rgb, alpha], -1), keys), alpha * rgb + (1 - alpha) * clear, atol=1e-6
+    )
+
+
+def test_backgrounds_are_coloured_noise():
+    """Lucid's: a random spectrum that falls with frequency, through its colours and the sigmoid."""
+    size, sd, keys = 64, 0.5, jax.random.split(KEYS[1], 24)
+    nothing = np.zeros((size, size, 4), np.float32)
+    found = behind(nothing, keys, sd=sd).astype(np.float64)
+    assert 0 < found.min() < 0.2 < 0.8 < found.max() < 1
+    x = np.log(found / (1 - found)) @ np.linalg.inv(np.array(vz.color.LUCID))
+    spectrum = np.fft.rfft2(x, axes=(1, 2))[:, 1:, 1:-1] * 4 / size  # of which no part is fixed
+    f = np.hypot(np.fft.fftfreq(size)[1:, None], np.fft.rfftfreq(size)[1:-1])
+    relative = spectrum * np.maximum(f, 1 / size)[None, ..., None]
+    for part in (relative.real, relative.imag):
+        assert np.std(part) == pytest.approx(sd, rel=0.02)
+    assert np.corrcoef(x.reshape(-1, 3).T)[np.triu_indices(3, 1)] == pytest.approx(0, abs=0.2)
+    flat, rough = (behind(nothing, keys, decay=d) for d in (2.0, 0.0))
+    changes = [np.abs(np.diff(p, axis=1)).mean() / p.std() for p in (flat, rough)]
+    assert 10 * changes[0] < changes[1]
+
+
+def test_equal_lanes_see_equal_backgrounds():
+    """To the last bit, or pictures of a batch would depend on their place."""
+    keys = jnp.broadcast_to(KEYS[0], 8)
+    found = behind(np.zeros((112, 96, 4), np.float32), keys)
+    np.testing.assert_array_equal(found, np.broadcast_to(found[:1], found.shape))
+
+
 @pytest.mark.parametrize(("normal", "uniform"), [(0.1, 0.0), (0.0, 0.2), (0.1, 0.2)])
 def test_noise_has_its_spread(normal: float, uniform: float):
     x = picture(h=60, w=60)
@@ -411,12 +469,17 @@ def test_noise_has_its_spread(normal: float, uniform: float):
             lambda: t.jitter(8)(KEYS[0], jnp.zeros((8, 9, 3)), 0.0),
             r"jitter by 8 needs a larger.*pad it first",
         ),
+        (lambda: t.roll(-1), "roll moves by 0 pixels or more, not -1"),
         (lambda: t.gentle(-1), "gentle moves by 0 pixels or more"),
         (lambda: t.gentle(8, (0.0,)), "scales by positive factors, not 8"),
         (lambda: t.scale(()), "scale draws from one or more positive factors"),
         (lambda: t.scale((1.0, 0.0)), "scale draws from one or more positive factors"),
         (lambda: t.rotate(()), "rotate draws from one or more angles within -90 ... 90"),
         (lambda: t.rotate((91,)), "rotate draws from one or more angles within -90 ... 90"),
+        (
+            lambda: t.background()(KEYS[0], jnp.zeros((8, 9, 1)), 0.0),
+            "last channel of alpha beside its colours.*channels=4",
+        ),
         (lambda: t.blur(0.0, 1.0), "blur draws sigma from a range 0 < low <= high"),
         (lambda: t.blur(2.0, 1.0), "blur draws sigma from a range 0 < low <= high"),
         (lambda: t.scale([1.0]), "arguments of scale must be hashable"),

@@ -68,6 +68,11 @@ TABLE: dict[str, list[Row]] = {
         Row({"sigma": s, "every": k}, lambda x, g, i, s=s, k=k: blurred(x, g, i, s, k))
         for s, k in ((0.5, 1), (1.0, 4))
     ],
+    "decay": [Row({"rate": r}, lambda x, g, i, r=r: 0.5 + (1 - r) * (x - 0.5)) for r in (0.0, 0.3, 1e-4)],
+    "clip_pixels": [
+        Row({}, lambda x, g, i: np.clip(x, 0, 1)),
+        Row({"low": 0.2, "high": 0.6}, lambda x, g, i: np.clip(x, 0.2, 0.6)),
+    ],
     "clip_small_norm": [
         Row({"percent": p}, lambda x, g, i, p=p: small_norm(x, g, i, p)) for p in (0, 20, 50)
     ],
@@ -107,10 +112,9 @@ def ran(operator: Any, x: Any, change: Any, slope: Any, steps: int = 5) -> jax.A
     return jax.lax.scan(one, (x, operator.init(x)), length=steps)[1]
 
 
-def test_every_update_has_a_row():
+def test_every_operator_on_pixels_has_a_row():
     members = inspect.getmembers(updates, inspect.isfunction)
-    public = {n for n, f in members if f.__module__ == updates.__name__ and not n.startswith("_")}
-    assert set(TABLE) == public - {"adam"}
+    assert set(TABLE) == {name for name, f in members if f.__module__ == "vizjax.updates.pixels"}
 
 
 def test_adam_is_optax_with_a_name():
@@ -122,6 +126,96 @@ def test_adam_is_optax_with_a_name():
         np.testing.assert_array_equal(found, theirs.update(slope, theirs.init(params))[0])
     assert updates.adam(0.1, 0.5, 0.9) is ours
     assert recipe(ours) == "adam(0.1, b1=0.5, b2=0.9)"
+
+
+def test_normalized_steps_are_of_one_mean_size():
+    """−step · g / mean|g|, however small g is; nothing moves where it is zero; all parameters together."""
+    rule, (x, slope, _) = updates.normalized(1.5 / 255), drawn(0)
+    for scale in (1.0, 1e-12, 1e12):
+        found, _ = jax.jit(rule.update)(scale * slope, rule.init(x))
+        np.testing.assert_allclose(found, -1.5 / 255 * slope / np.abs(slope).mean(), rtol=1e-4)
+    still, _ = rule.update(0 * slope, rule.init(x))
+    assert not still.any()
+    tree, _ = rule.update({"a": jnp.array([1.0]), "b": jnp.array([0.0, -2.0])}, rule.init(x))
+    np.testing.assert_allclose(tree["a"], [-1.5 / 255], rtol=1e-6)
+    np.testing.assert_allclose(tree["b"], [0, 3 / 255], rtol=1e-6)
+    lanes, _ = jax.vmap(rule.update, (0, None))(jnp.stack([slope, 5 * slope]), rule.init(x))
+    np.testing.assert_allclose(lanes[0], lanes[1], rtol=1e-5)
+    assert updates.normalized(0.1) is updates.normalized(step=0.1)
+    assert recipe(updates.normalized(0.1)) == "normalized(0.1)"
+    with pytest.raises(InputError, match="a step is positive, not 0"):
+        updates.normalized(0)
+
+
+@pytest.mark.parametrize(("gain", "largest"), [(2.0, 100.0), (2.0, 1e8), (2.0, float("inf"))])
+def test_progress_is_a_rise_per_step(gain: float, largest: float):
+    """min(largest, gain / ‖g‖²) · g in grey levels, as the papers count; the linear rise is the gain."""
+    slope = np.asarray(drawn(0)[2], np.float64)
+    for scale in (1.0, 1e-3, 30.0):
+        g = -scale * slope / 255  # of the objective, for a level
+        expected = min(largest, gain / np.sum(g * g)) * g / 255
+        step = updates.progress(gain, largest)
+        found, _ = jax.jit(step.update)(jnp.asarray(scale * slope, jnp.float32), step.init(None))
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-12)
+        if gain / np.sum(g * g) < largest:
+            np.testing.assert_allclose(np.sum(np.asarray(found) * 255 * g), gain, rtol=1e-5)
+    still, _ = step.update(0 * drawn(0)[2], step.init(None))
+    assert not still.any()
+    assert recipe(step) == recipe(updates.progress(gain, largest))
+
+
+def test_progress_tapers_off_near_certainty():
+    """Nguyen et al.: min(early, late · (1 − p)) / ‖g‖², p what is maximized."""
+    step, g = updates.progress(0.1, late=0.03, unit=1.0), jnp.array([3.0, 4.0])
+    for p, wanted in ((0.0, 0.03), (0.5, 0.015), (0.99, 0.0003)):
+        found, _ = step.update(g, step.init(None), value=jnp.asarray(-p))
+        np.testing.assert_allclose(found, -wanted / 25 * g, rtol=1e-5)
+    early = updates.progress(0.01, late=0.03, unit=1.0).update(g, step.init(None), value=jnp.zeros(()))[0]
+    np.testing.assert_allclose(early, -0.01 / 25 * g, rtol=1e-5)
+    with pytest.raises(InputError, match=r"needs value=…; vizjax\.render passes it"):
+        step.update(g, step.init(None))
+
+
+def test_gradients_are_clipped_by_their_norm():
+    clip = updates.clip_gradient(1.0)
+    for g, expected in (([3.0, 4.0], [0.6, 0.8]), ([0.3, 0.4], [0.3, 0.4])):
+        found, _ = clip.update({"a": jnp.array(g[:1]), "b": jnp.array(g[1:])}, clip.init(None))
+        np.testing.assert_allclose([*found["a"], *found["b"]], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "text"),
+    [
+        (updates.adamw(0.1), optax.adamw(0.1, weight_decay=1e-4), "adamw(0.1)"),
+        (updates.rmsprop(0.1, 0.999), optax.rmsprop(0.1, decay=0.999), "rmsprop(0.1, decay=0.999)"),
+        (
+            updates.chain(updates.clip_gradient(1.0), updates.adamw(0.1)),
+            optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(0.1)),
+            "chain(clip_gradient(1.0), adamw(0.1))",
+        ),
+    ],
+)
+def test_optimizers_are_optaxs_with_a_name(ours: Any, theirs: Any, text: str):
+    params = jnp.ones(3)
+    for slope in (jnp.arange(3.0), -jnp.ones(3)):
+        found, _ = ours.update(slope, ours.init(params), params)
+        np.testing.assert_array_equal(found, theirs.update(slope, theirs.init(params), params)[0])
+    assert recipe(ours) == text
+
+
+def test_importance_adds_up_what_pictures_feel():
+    """Σ |∂loss/∂picture| over the steps, whatever the parameters are; the update passes as it is."""
+    image = vz.images.fourier(8)
+    optimizer = updates.chain(updates.adam(0.05), updates.importance(image))
+    result = vz.render(tiny(), brightness, image=image, optimizer=optimizer, **PLAIN | {"steps": 3})
+    alone = vz.render(tiny(), brightness, image=image, optimizer=updates.adam(0.05), every=1,
+                      **PLAIN | {"steps": 3})  # fmt: skip
+    np.testing.assert_allclose(result.images, alone.images, atol=1e-5)
+    found = optax.tree_utils.tree_get(result.optimizer_state, "importance")
+    np.testing.assert_allclose(found, 0.2 * alone.frames[:, :3].sum(1), rtol=1e-3)
+    adding = updates.importance(image)
+    with pytest.raises(InputError, match=r"importance needs image_gradient=…; vizjax\.render passes it"):
+        adding.update(image.init(jax.random.key(0)), adding.init(image.init(jax.random.key(0))))
 
 
 @every_case
@@ -252,6 +346,13 @@ def test_contributions_need_the_gradient():
         (lambda: updates.periodic_blur(0.0), "a Gaussian of sigma 0.0 never reaches"),
         (lambda: updates.clip_small_norm(101), "a share is 0 ... 100 percent, not 101"),
         (lambda: updates.clip_small_contribution(-1), "a share is 0 ... 100 percent, not -1"),
+        (lambda: updates.decay(1.1), "a decay is 0 ... 1 of the picture in each step, not 1.1"),
+        (
+            lambda: updates.clip_pixels(1.0, 1.0),
+            "the range of pixels is from low up to high, not 1.0 ... 1.0",
+        ),
+        (lambda: updates.progress(0.0), "progress takes positive numbers, not gain 0.0"),
+        (lambda: updates.clip_gradient(0.0), "the largest norm of a gradient must be positive, not 0.0"),
         (lambda: updates.project_norm_ball(0.0), "a ball's radius must be positive, not 0.0"),
     ],
 )

@@ -120,7 +120,8 @@ def activations(
 
     Args:
         net: a net, or a pytree of nets (a dict gives a dict of mappings).
-        images: pictures in [0, 1].
+        images: pictures in [0, 1]; with one channel more than the net's ``input_shape`` they are
+            transparent: the last one is alpha, and the net sees them on grey, .5.
         rectify: the rule for non-linearities, such as `vizjax.nn.redirected`.
         edit: layer name -> function of its activation; what it returns replaces the activation
             for that layer and everything after it. With several nets, every net is edited.
@@ -150,7 +151,7 @@ def activations(
     image = images if image is None else image
 
     def one(net: Any) -> Any:  # Activations; a type checker that looks inside would run the net
-        return Activations(net, images, rectify, edit or {}, image)
+        return Activations(net, _on_grey(net, images), rectify, edit or {}, image)
 
     return jax.tree.map(one, net, is_leaf=callable)
 
@@ -257,6 +258,12 @@ def layer_names(net: Any) -> list[str]:
         ['logits', 'probabilities']
     """
     return list(_shapes(net))
+
+
+def _on_grey(net: Any, images: Array) -> Array:
+    if images.shape[-1] != getattr(net, "input_shape", images.shape)[-1] + 1:
+        return images
+    return 0.5 + images[..., -1:] * (images[..., :-1] - 0.5)
 
 
 def _input_shape(net: Any) -> tuple[int, int, int]:

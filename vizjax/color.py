@@ -33,20 +33,37 @@ MACO: Matrix = (
 """The matrix of the MACO family (Fel et al., NeurIPS 2023)."""
 
 
+def with_alpha(matrix: Matrix) -> Matrix:
+    """The matrix of transparent pictures: colours as before, the last channel independent of them.
+
+    Args:
+        matrix: c × c, of the colours.
+
+    Returns:
+        A matrix (c + 1) × (c + 1).
+
+    Example:
+        >>> with_alpha(((2.0,),))
+        ((2.0, 0.0), (0.0, 1.0))
+    """
+    return (*((*row, 0.0) for row in matrix), (0.0,) * len(matrix) + (1.0,))
+
+
 def default(channels: int) -> Matrix | None:
-    """The matrix for pictures of so many channels: `LUCID` for three, none otherwise.
+    """The matrix for pictures of so many channels.
 
     Args:
         channels: number of channels of the pictures.
 
     Returns:
-        A matrix, or None for independent channels.
+        `LUCID` for three, the same with a channel of transparency for four, else None, for
+        independent channels.
 
     Example:
         >>> default(1) is None
         True
     """
-    return LUCID if channels == 3 else None
+    return {3: LUCID, 4: with_alpha(LUCID)}.get(channels)
 
 
 def measured(pictures: Sequence[np.ndarray]) -> Matrix:
@@ -116,3 +133,72 @@ def decorrelate(x: Float[Array, "*batch c"], matrix: Matrix | None) -> Float[Arr
         True
     """
     return correlate(x, matrix if matrix is None else _rows(np.linalg.inv(np.array(matrix))))
+
+
+def luminance(pictures: Float[Array, "*batch 3"]) -> Float[Array, "*batch 1"]:
+    """Brightness of red, green and blue as the eye weighs them.
+
+    Args:
+        pictures: any array with channels last.
+
+    Returns:
+        The Y of YIQ, with one channel.
+
+    Example:
+        >>> luminance(jnp.ones((1, 1, 3))).round(6).item()
+        1.0
+    """
+    return jnp.sum(pictures * jnp.array([0.299, 0.587, 0.114]), axis=-1, keepdims=True)
+
+
+def with_luminance(
+    pictures: Float[Array, "*batch 3"], brightness: Float[Array, "*others 1"]
+) -> Float[Array, "*both 3"]:
+    """Pictures that keep their colour (the I and Q of YIQ) and take over another's brightness.
+
+    Args:
+        pictures: where the colours come from.
+        brightness: the luminance that they get, of the same or of more pictures.
+
+    Returns:
+        Pictures, which may leave [0, 1].
+
+    References:
+        Gatys et al., Preserving Color in Neural Artistic Style Transfer, 2016, section 3.2.
+
+    Example:
+        >>> with_luminance(jnp.full((1, 1, 3), 0.2), jnp.full((1, 1, 1), 0.7)).round(6).tolist()
+        [[[0.7, 0.7, 0.7]]]
+    """
+    return pictures + (brightness - luminance(pictures))  # a change of Y is the same in R, G and B
+
+
+def matched(picture: Float[Array, "h w c"], reference: Float[Array, "h2 w2 c"]) -> Float[Array, "h w c"]:
+    """A picture whose colours have a reference's mean and covariance.
+
+    Args:
+        picture: to be recoloured.
+        reference: where the colours come from.
+
+    Returns:
+        The recoloured picture, which may leave [0, 1].
+
+    References:
+        Gatys et al., Preserving Color in Neural Artistic Style Transfer, 2016, section 3.1, with
+        the symmetric roots of Image Analogies (Hertzmann et al., 2001).
+
+    Example:
+        >>> a, b = jnp.linspace(0, 1, 12).reshape(2, 2, 3), jnp.linspace(0, 0.5, 12).reshape(2, 2, 3)
+        >>> bool(jnp.allclose(matched(a, b).mean((0, 1)), b.mean((0, 1)), atol=1e-5))
+        True
+    """
+    (center, inverse), (mean, root) = _root(picture, -0.5), _root(reference, 0.5)
+    return jnp.asarray((np.asarray(picture) - center) @ inverse @ root + mean, jnp.float32)
+
+
+def _root(picture: Array, power: float) -> tuple[np.ndarray, np.ndarray]:
+    """Mean colour, and a power of the colours' covariance."""
+    colors = np.asarray(picture, np.float64).reshape(-1, np.shape(picture)[-1])
+    values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(colors, rowvar=False)))
+    least = max(values.max() * 1e-6, 1e-12)  # a grey picture has no colour that could be stretched
+    return colors.mean(0), vectors * np.maximum(values, least) ** power @ vectors.T

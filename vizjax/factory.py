@@ -85,6 +85,8 @@ def recipe(thing: Any) -> str:
         >>> recipe(len), recipe((1, 2))
         ('len', '(1, 2)')
     """
+    if type(thing) is tuple and not (thing and callable(thing[0])):
+        return f"({', '.join(map(recipe, thing))}{',' * (len(thing) == 1)})"
     first = thing[0] if isinstance(thing, tuple) and thing and callable(thing[0]) else thing
     first = getattr(first, "func", first)  # a partial's function
     name = getattr(first, "__qualname__", repr(first)).split(".<locals>")[0]

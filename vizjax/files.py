@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, PngImagePlugin
 
+from vizjax.animation import ENCODERS, animated, read_text
 from vizjax.errors import InputError
 
 TEMPORARY = ".tmp-"
@@ -78,31 +79,32 @@ def remove_temporaries(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def to_bytes(pictures: Float[np.ndarray, "*batch h w c"]) -> UInt8[np.ndarray, "*batch h w 3"]:
+def to_bytes(pictures: Float[np.ndarray, "*batch h w c"]) -> UInt8[np.ndarray, "*batch h w shown"]:
     """Pictures as 8-bit colours; values that are no numbers become grey.
 
     Args:
-        pictures: values in [0, 1], of 1, 3 or more channels; more than 3 are cut off, 2 repeat.
+        pictures: values in [0, 1], of 1, 3 or 4 channels, the fourth of which is transparency; more
+            than 4 are cut off after 3, 2 repeat.
 
     Returns:
-        The nearest of 256 levels.
+        The nearest of 256 levels, of 3 channels, or of 4 where there is transparency.
 
     Example:
         >>> to_bytes(np.array([[[0.0], [1.0]]])).tolist()
         [[[0, 0, 0], [255, 255, 255]]]
     """
     levels = np.clip(np.nan_to_num(pictures, nan=0.5), 0, 1) * 255
-    channels = np.arange(3) % min(3, pictures.shape[-1])
+    channels = np.arange(4 if pictures.shape[-1] == 4 else 3) % min(4, pictures.shape[-1])
     return np.rint(levels).astype(np.uint8)[..., channels]
 
 
 def sheet(
-    pictures: UInt8[np.ndarray, "count h w 3"], columns: int | None = None, gap: int = 0
+    pictures: UInt8[np.ndarray, "count h w shown"], columns: int | None = None, gap: int = 0
 ) -> Image.Image:
     """Pictures side by side, row by row.
 
     Args:
-        pictures: of one size.
+        pictures: of one size, of 3 channels, or 4 with transparency.
         columns: in a row; by default about as many as rows.
         gap: white pixels between neighbours.
 
@@ -113,10 +115,10 @@ def sheet(
         >>> sheet(np.zeros((5, 4, 4, 3), np.uint8)).size
         (12, 8)
     """
-    count, h, w, _ = pictures.shape
+    count, h, w, channels = pictures.shape
     columns = columns or math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
-    canvas = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap, 3), 255, np.uint8)
+    canvas = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap, channels), 255, np.uint8)
     for i, picture in enumerate(pictures):
         top, left = i // columns * (h + gap), i % columns * (w + gap)
         canvas[top : top + h, left : left + w] = picture
@@ -163,22 +165,28 @@ def show(result: Any) -> Image.Image:
         >>> show(SimpleNamespace(images=np.zeros((4, 1, 8, 8, 3)))).size
         (18, 18)
     """
-    pictures = to_bytes(np.asarray(result.images))
+    return _grid(np.asarray(result.images))
+
+
+def _grid(images: Float[np.ndarray, "jobs *several h w c"]) -> Image.Image:
+    pictures = to_bytes(images)
     jobs, size = pictures.shape[0], pictures.shape[-3:]
     flat = pictures.reshape(-1, *size)
     several = len(flat) // jobs
     return sheet(flat, several if several > 1 else None, gap=2)
 
 
-def save(result: Any, path: str | os.PathLike) -> None:
-    """Saves a result's pictures as one PNG with the recipe inside.
+def save(result: Any, path: str | os.PathLike, fps: float = 12.0) -> None:
+    """Saves a result's pictures as one PNG, or how they came to be as an animation, with the recipe inside.
 
     Args:
-        result: what `vizjax.render` returned.
-        path: ending in ``.png``.
+        result: what `vizjax.render` returned; for an animation, with ``every=`` a number of steps.
+        path: ending in ``.png``, or ``.gif``, ``.webp`` or ``.mp4`` for an animation of ``result.frames``.
+        fps: frames a second of an animation.
 
     Raises:
-        InputError: at another ending, or where it cannot be written.
+        InputError: at another ending, at an animation of a result that kept no frames, where
+            `save_animation` does, or where it cannot be written.
 
     Example:
         >>> import tempfile
@@ -189,16 +197,59 @@ def save(result: Any, path: str | os.PathLike) -> None:
         >>> read_recipe(target)
         {'steps': 2}
     """
-    if Path(path).suffix.lower() != ".png":
-        raise InputError(f"{path}: results are saved as PNG, which keeps every value; name it .png")
+    suffix = Path(path).suffix.lower()
+    if suffix in ENCODERS:
+        frames = getattr(result, "frames", None)
+        if frames is None:
+            raise InputError(
+                f"{path}: an animation shows frames, and none were kept; give every=4 (steps between two) "
+                f"to render, or name it .png"
+            )
+        save_animation(np.moveaxis(frames, -5, 0), path, fps, result.recipe)
+        return
+    if suffix != ".png":
+        raise InputError(
+            f"{path}: results are saved as PNG, which keeps every value; name it .png, or "
+            f"{' or '.join(ENCODERS)} for an animation"
+        )
     write(path, encoded(show(result), "PNG", result.recipe))
+
+
+def save_animation(
+    frames: Float[np.ndarray, "frames *several h w c"], path: str | os.PathLike, fps: float = 12.0,
+    recipe: Mapping[str, Any] | None = None,
+) -> None:  # fmt: skip
+    """Saves frames as an animated GIF or WebP, or as an MP4 video; several pictures a frame as a grid.
+
+    Args:
+        frames: in order, values in [0, 1]; of each, one picture h w c, or several as in `show`.
+        path: ending in ``.gif``, ``.webp`` or ``.mp4``; for the last, PyAV is needed.
+        fps: frames a second; a GIF shows 50 at most.
+        recipe: how they were made, which `read_recipe` reads.
+
+    Raises:
+        InputError: where `vizjax.animation.animated` does, or where it cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> target = Path(tempfile.mkdtemp(), "dark.gif")
+        >>> save_animation(np.linspace(1, 0, 4)[:, None, None, None] * np.ones((8, 8, 3)), target)
+        >>> with Image.open(target) as picture:
+        ...     picture.n_frames, picture.size
+        (4, (8, 8))
+    """
+    if not len(frames):
+        raise InputError(f"{path}: an animation has one frame or more, and these are none; keep some")
+    several = frames if frames.ndim > 4 else frames[:, None]
+    grids = [np.asarray(_grid(frame)) for frame in several]
+    write(path, animated(np.stack(grids), Path(path).suffix.lower(), fps, recipe))
 
 
 def read_recipe(path: str | os.PathLike) -> dict[str, Any]:
     """How a picture that vizjax saved was made.
 
     Args:
-        path: a PNG file.
+        path: a PNG, or an animation: GIF, WebP or MP4.
 
     Returns:
         The recipe.
@@ -212,9 +263,12 @@ def read_recipe(path: str | os.PathLike) -> dict[str, Any]:
         vizjax.errors.InputError: nowhere.png carries no recipe of vizjax: ...
     """
     try:
-        with Image.open(path) as picture:
-            return json.loads(picture.info["vizjax"])
-    except (OSError, KeyError, ValueError) as error:
-        raise InputError(
-            f"{path} carries no recipe of vizjax: {error}; give a PNG that vizjax has saved"
-        ) from error
+        found = json.loads(read_text(path))
+        if isinstance(found, dict):
+            return found
+        error: Exception = ValueError("what it says is no recipe")
+    except (OSError, KeyError, ValueError) as stop:
+        error = stop
+    raise InputError(
+        f"{path} carries no recipe of vizjax: {error}; give a picture that vizjax has saved"
+    ) from error

@@ -43,24 +43,31 @@ def total_variation(x: Pictures, exponent: float = 1.0) -> Scalar:
     return _total(jnp.where(flat, 0, jnp.where(flat, 1, squares) ** (exponent / 2)), x)
 
 
-def alpha_norm(x: Pictures, alpha: float = 6.0, center: float = 0.5) -> Scalar:
+def alpha_norm(
+    x: Pictures, alpha: float = 6.0, center: float = 0.5, each_pixel: bool = False
+) -> Scalar:  # fmt: skip
     """Keeps values in range: Σ |x − center|^alpha.
 
     Args:
         x: pictures.
         alpha: the exponent, ≥ 1.
         center: the value that costs nothing.
+        each_pixel: whether |·| is the Euclidean norm of a pixel's colour (IJCV 2016) rather than each value's.
 
     Returns:
         The sum, the mean over the group.
 
     References:
-        Mahendran & Vedaldi, CVPR 2015.
+        Mahendran & Vedaldi, CVPR 2015; IJCV 2016.
 
     Example:
         >>> alpha_norm(jnp.full((1, 1, 1, 2), 2.5)).item()
         128.0
     """
+    if each_pixel:
+        squares = jnp.sum(jnp.square(x - center), axis=-1)
+        grey = squares == 0  # where the root's slope is infinite
+        return _total(jnp.where(grey, 0, jnp.where(grey, 1, squares) ** (alpha / 2)), x)
     return _total(_distance(x, center) ** alpha, x)
 
 

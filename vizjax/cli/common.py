@@ -69,7 +69,8 @@ def check_output(out: Path, every: int | None = None) -> None:
 
 def drawn(
     make: Callable[..., vz.Result], out: Path, output: Output, *, title: str, steps: int, jobs: int = 1,
-    every: int | None = None, about: dict[str, Any] | None = None, answer: dict[str, Any] | None = None,
+    every: int | None = None, about: dict[str, Any] | None = None,
+    answer: dict[str, Any] | Callable[[vz.Result], dict[str, Any]] | None = None,
 ) -> vz.Result:  # fmt: skip
     """Renders with progress, saves what came out, also of an interrupted run, and answers.
 
@@ -83,7 +84,8 @@ def drawn(
         jobs: how many pictures are made.
         every: steps between two snapshots.
         about: what the saved recipe says besides what `vizjax.render` has written there.
-        answer: what a JSON answer says besides the file and the final scores.
+        answer: what a JSON answer says besides the file and the final scores; or a function of the
+            result that says it.
 
     Returns:
         The result.
@@ -114,7 +116,8 @@ def drawn(
             raise
     files = _save(result, out, about or {})
     facts = {"file": str(out), "files": list(map(str, files)), "final": np.asarray(result.final).tolist()}
-    output.tell("\n".join(map(str, files)), facts | (answer or {}))
+    more = answer(result) if callable(answer) else answer or {}
+    output.tell("\n".join(map(str, files)), facts | more)
     return result
 
 

@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 import jax
-import numpy as np
 from rich.console import Console
 from tyro.conf import Positional, arg
 
 import vizjax as vz
 from vizjax.cli.common import Answer, Dtype, Every, Output, Seed, Weights, check_output, drawn
-from vizjax.errors import unknown
 from vizjax.models import DEFAULT
 from vizjax.recipes import PRESETS
+from vizjax.recipes.visualization import named
 from vizjax.tables import layer_table
 from vizjax.units import find_units
 
@@ -26,9 +25,9 @@ def render(
         Positional[tuple[str, ...]], arg(metavar="UNIT …", help="channel numbers, or names of classes")
     ],
     *,
-    preset: Annotated[str, arg(metavar="NAME", help="best (64 steps) or lucid (512)")] = "best",
+    preset: Annotated[str, arg(metavar="NAME", help=f"settings: {', '.join(PRESETS)}")] = "best",
     starts: Annotated[int, arg(metavar="N", help="pictures of each unit from other random starts")] = 1,
-    size: Annotated[int, arg(metavar="PX", help="side of the pictures")] = 128,
+    size: Annotated[int | None, arg(metavar="PX", help="side of the pictures; else the preset's")] = None,
     steps: Annotated[int | None, arg(metavar="N", help="of optimization; else the preset's")] = None,
     every: Every = None,
     seed: Seed = 0,
@@ -46,32 +45,25 @@ def render(
     * vizjax render efficientnet_lite0 blocks.4 7
     * vizjax render efficientnet_lite0 logits "tiger cat" --starts 4 --size 224 --out cat.png
     * vizjax render efficientnet_lite0 blocks.10 5 --out dots.gif
+    * vizjax render efficientnet_lite0 logits goldfish --preset yosinski-3 --starts 4
     """
-    if preset not in PRESETS:
-        raise unknown("preset", preset, PRESETS)
     if out:
         check_output(out, every)
+    chosen = named(preset, size)
     net = vz.load(model, weights, dtype)
     numbers = find_units(net, layer, units)
     names = vz.unit_names(net, layer)
-    draw = vz.renderer(
-        lambda acts, unit: vz.objectives.channel(acts[layer], unit),
-        image=vz.images.fourier(size), starts=starts,
-        **PRESETS[preset] | ({} if steps is None else {"steps": steps}),
-    )  # fmt: skip
-    about = {
-        "layer": layer,
-        "units": numbers,
-        **({"names": [names[unit] for unit in numbers]} if names else {}),
-        "seed": seed,
-        "size": size,
-        "objective": "mean activation of the channel",
-    }
+    settings = {"starts": starts, "steps": steps or chosen.settings["steps"]}
+    about = {"preset": preset, "layer": layer, "units": numbers, "seed": seed}
+    about |= {"names": [names[unit] for unit in numbers]} if names else {}
     drawn(
-        lambda **run: draw(net, np.array(numbers), key=jax.random.key(seed), **run),
+        lambda **run: vz.recipes.visualize(
+            net, layer, numbers, preset, size=size, key=jax.random.key(seed), **settings, **run
+        ),
         out or Path(f"{layer}-{'-'.join(map(str, numbers))}.png".replace("/", "_")), output,
-        title=f"{model}, {layer}: {len(numbers)} units, {size} px, {draw.steps} steps",
-        steps=draw.steps, jobs=len(numbers) * starts, every=every, about=about, answer={"units": numbers},
+        title=f"{model}, {layer}: {len(numbers)} units, {settings['steps']} steps",
+        steps=settings["steps"], jobs=len(numbers) * starts, every=every, about=about,
+        answer={"units": numbers},
     )  # fmt: skip
 
 

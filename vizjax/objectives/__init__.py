@@ -13,12 +13,14 @@ from vizjax.objectives.directions import (
     whitened_direction,
 )
 from vizjax.objectives.groups import alignment, diversity, interpolation
+from vizjax.objectives.guides import best_match
 from vizjax.objectives.references import activation_difference, content_loss, gram, style_loss
 from vizjax.objectives.units import channel, deepdream, logit, neuron, probability
 
 __all__ = [
     "activation_difference",
     "alignment",
+    "best_match",
     "caricature",
     "channel",
     "content_loss",

@@ -3,14 +3,18 @@
 Output shapes are fixed, and every picture draws its own.
 """
 
+from vizjax.transforms.backgrounds import background
 from vizjax.transforms.changing import blur, noise
 from vizjax.transforms.composing import Transform, compose
-from vizjax.transforms.moving import crop, flip, gentle, jitter, pad, rotate, scale
+from vizjax.transforms.cropping import boxes, crop
+from vizjax.transforms.moving import flip, gentle, jitter, pad, roll, rotate, scale
 from vizjax.transforms.sets import standard
 
 __all__ = [
     "Transform",
+    "background",
     "blur",
+    "boxes",
     "compose",
     "crop",
     "flip",
@@ -18,6 +22,7 @@ __all__ = [
     "jitter",
     "noise",
     "pad",
+    "roll",
     "rotate",
     "scale",
     "standard",

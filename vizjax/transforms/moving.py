@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from vizjax import nn
 from vizjax.errors import InputError
 from vizjax.factory import factory
 from vizjax.transforms.composing import Picture, Resized, Transform
@@ -15,12 +16,12 @@ from vizjax.warps import resampled, rotated
 
 
 @factory
-def pad(pixels: int, fill: float = 0.5) -> Transform:
+def pad(pixels: int, fill: float | str = 0.5) -> Transform:
     """Adds a border.
 
     Args:
         pixels: width of the border.
-        fill: its value.
+        fill: its value, or ``"reflect"`` for the picture mirrored at its outermost pixels.
 
     Returns:
         A transform of h × w pictures to (h + 2·pixels) × (w + 2·pixels).
@@ -36,17 +37,21 @@ def pad(pixels: int, fill: float = 0.5) -> Transform:
         raise InputError(f"padding must be 0 pixels or more, not {pixels}; jitter and crop make smaller")
 
     def transform(key: Key[Array, ""], picture: Picture, progress: Array | float) -> Resized:
-        return jnp.pad(picture, ((pixels, pixels), (pixels, pixels), (0, 0)), constant_values=fill)
+        widths = ((pixels, pixels), (pixels, pixels), (0, 0))
+        if fill == "reflect":
+            return jnp.pad(picture, widths, mode="reflect")
+        return jnp.pad(picture, widths, constant_values=fill)
 
     return transform
 
 
 @factory
-def jitter(pixels: int) -> Transform:
+def jitter(pixels: int, until: float = 2.0) -> Transform:
     """Crops at a random place.
 
     Args:
         pixels: by how much the crop is smaller than the picture, and the range of its offset.
+        until: share of the run from which on the middle is cropped; above 1 for never.
 
     Returns:
         A transform of h × w pictures to (h − pixels) × (w − pixels).
@@ -68,7 +73,39 @@ def jitter(pixels: int) -> Transform:
                 f"jitter by {pixels} needs a larger picture than {picture.shape[:2]}; pad it first"
             )
         offset = jax.random.randint(key, (2,), 0, pixels + 1)
+        offset = jnp.where(progress < until, offset, pixels // 2)
         return resampled(picture, (h, w), jnp.ones(2), -offset.astype(picture.dtype), fill=0.0)
+
+    return transform
+
+
+@factory
+def roll(pixels: int) -> Transform:
+    """Moves cyclically: what leaves at one edge comes in at the other.
+
+    Args:
+        pixels: the farthest move along each axis, to either side.
+
+    Returns:
+        A transform that keeps the shape and every value.
+
+    Raises:
+        InputError: at a negative range.
+
+    References:
+        Mordvintsev et al., Inceptionism: Going Deeper into Neural Networks, 2015 ("jitter").
+
+    Example:
+        >>> rolled = roll(2)(jax.random.key(0), jnp.arange(16.0).reshape(4, 4, 1), 0.0)
+        >>> sorted(rolled.ravel().tolist()) == list(range(16))
+        True
+    """
+    if pixels < 0:
+        raise InputError(f"roll moves by 0 pixels or more, not {pixels}")
+
+    def transform(key: Key[Array, ""], picture: Picture, progress: Array | float) -> Picture:
+        offset = jax.random.randint(key, (2,), -pixels, pixels + 1)
+        return jnp.roll(picture, offset, (0, 1)) if nn.uses_lax_only() else _rolled(picture, offset)
 
     return transform
 
@@ -172,45 +209,6 @@ def rotate(degrees: Sequence[float], fill: float = 0.5) -> Transform:
 
 
 @factory
-def crop(
-    size: int | tuple[int, int], side: tuple[float, float] = (0.5, 0.05), side_sd: float = 0.05,
-    center_sd: float = 0.15, fill: float = 0.5,
-) -> Transform:  # fmt: skip
-    """Random crops in the picture's shape, scaled to one size, that shrink through the run.
-
-    Args:
-        size: side or (height, width) of the result in pixels.
-        side: mean side of the crop at the run's start and end, as a share of the picture's.
-        side_sd: standard deviation of the side.
-        center_sd: standard deviation of the crop's centre about .5.
-        fill: what is seen beyond the picture's edge.
-
-    Returns:
-        A transform of pictures of any size to ``size``.
-
-    References:
-        MACO: Fel et al., Unlocking Feature Visualization for Deeper Networks, NeurIPS 2023.
-
-    Example:
-        >>> crop(16)(jax.random.key(0), jnp.zeros((32, 32, 3)), 0.0).shape
-        (16, 16, 3)
-    """
-    out = size if isinstance(size, tuple) else (size, size)
-
-    def transform(key: Key[Array, ""], picture: Picture, progress: Array | float) -> Resized:
-        side_key, center_key = jax.random.split(key)
-        mean = side[0] + (side[1] - side[0]) * progress
-        share = jnp.clip(mean + side_sd * jax.random.normal(side_key), 0.02, 1.0)
-        center = 0.5 + center_sd * jax.random.normal(center_key, (2,))
-        size_in = jnp.array(picture.shape[:2], picture.dtype)
-        corner = jnp.clip(center - share / 2, 0, 1 - share) * size_in
-        factor = jnp.array(out, picture.dtype) / (share * size_in)
-        return resampled(picture, out, factor, -corner * factor, fill, antialias=True)
-
-    return transform
-
-
-@factory
 def flip() -> Transform:
     """Mirrors left and right half of the time.
 
@@ -231,3 +229,13 @@ def flip() -> Transform:
 def _choice(key: Key[Array, ""], values: Sequence[float]) -> Float[Array, ""]:
     index = jax.random.randint(key, (), 0, len(values))
     return jnp.sum(jax.nn.one_hot(index, len(values)) * np.asarray(values, np.float32))
+
+
+@jax.custom_batching.sequential_vmap
+def _moved(x: Array, offset: Array) -> Array:
+    return jnp.roll(x, offset, (0, 1))
+
+
+# Picture by picture, moves are slices; side by side they would be a gather, and its gradient a scatter.
+_rolled = jax.custom_vjp(_moved)
+_rolled.defvjp(lambda x, offset: (_moved(x, offset), offset), lambda offset, g: (_moved(g, -offset), None))

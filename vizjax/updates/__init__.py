@@ -1,7 +1,7 @@
 """What happens to parameters in a step, as Optax transformations."""
 
-from vizjax.updates.descent import adam, nadam
-from vizjax.updates.momentum import adagrad_momentum, staged_momentum
+from vizjax.updates.descent import adam, nadam, normalized
+from vizjax.updates.momentum import adagrad_momentum, shortened, staged_momentum
 from vizjax.updates.pixels import (
     clip_pixels,
     clip_small_contribution,
@@ -10,6 +10,7 @@ from vizjax.updates.pixels import (
     periodic_blur,
     project_norm_ball,
 )
+from vizjax.updates.quasi_newton import lbfgs
 from vizjax.updates.rates import adamw, chain, clip_gradient, importance, progress, rmsprop
 
 __all__ = [
@@ -23,10 +24,13 @@ __all__ = [
     "clip_small_norm",
     "decay",
     "importance",
+    "lbfgs",
     "nadam",
+    "normalized",
     "periodic_blur",
     "progress",
     "project_norm_ball",
     "rmsprop",
+    "shortened",
     "staged_momentum",
 ]

@@ -1,7 +1,12 @@
 """Ways downhill: from a gradient to a step."""
 
+from typing import Any
+
+import jax
+import jax.numpy as jnp
 import optax
 
+from vizjax.errors import InputError
 from vizjax.factory import factory
 
 
@@ -50,3 +55,38 @@ def nadam(learning_rate: float, b1: float = 0.9, b2: float = 0.999) -> optax.Gra
         True
     """
     return optax.nadam(learning_rate, b1=b1, b2=b2)
+
+
+@factory
+def normalized(step: float) -> optax.GradientTransformation:
+    """Steps of one size, however steep it is: −step · g / mean|g|, all parameters together.
+
+    Args:
+        step: how far a value moves on average, > 0. Of pictures in [0, 1], DeepDream's 1.5 is 1.5 / 255.
+
+    Returns:
+        An Optax transformation; where the gradient is zero, nothing moves.
+
+    Raises:
+        InputError: at a step that is not positive.
+
+    References:
+        Mordvintsev et al., Inceptionism: Going Deeper into Neural Networks, 2015.
+
+    Example:
+        >>> rule = normalized(0.5)
+        >>> rule.update(jnp.array([1.0, -3.0]), rule.init(jnp.zeros(2)))[0].tolist()
+        [-0.25, 0.75]
+    """
+    if step <= 0:
+        raise InputError(f"a step is positive, not {step}")
+
+    def init(params: Any) -> optax.EmptyState:
+        return optax.EmptyState()
+
+    def update(grads: Any, state: optax.EmptyState, params: Any = None) -> tuple[Any, optax.EmptyState]:
+        leaves = jax.tree.leaves(grads)
+        mean = sum(jnp.sum(jnp.abs(g)) for g in leaves) / sum(g.size for g in leaves)
+        return jax.tree.map(lambda g: jnp.where(mean > 0, -step * g / mean, 0), grads), state
+
+    return optax.GradientTransformation(init, update)

@@ -131,6 +131,26 @@ def adagrad_momentum(
     return optax.GradientTransformationExtraArgs(init, update)
 
 
+def shortened(stages: Stages, steps: int | None) -> tuple[tuple[float, int], ...]:
+    """Stages of other lengths, in the same proportion.
+
+    Args:
+        stages: (learning rate, number of steps) one after the other.
+        steps: of all together; None for as many as there are.
+
+    Returns:
+        The stages; those of which nothing is left are gone.
+
+    Example:
+        >>> shortened(((1.0, 100), (0.1, 200), (0.01, 100)), 6)
+        ((1.0, 2), (0.1, 2), (0.01, 2))
+    """
+    ends = list(itertools.accumulate((count for _, count in stages), initial=0))
+    ends = [round(end * (steps or ends[-1]) / ends[-1]) for end in ends]
+    counts = (b - a for a, b in itertools.pairwise(ends))
+    return tuple((rate, count) for (rate, _), count in zip(stages, counts, strict=True) if count)
+
+
 def _check(stages: Stages) -> None:
     if not len(stages) or any(rate <= 0 or steps < 1 for rate, steps in stages):
         raise InputError(

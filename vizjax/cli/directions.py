@@ -1,0 +1,134 @@
+"""Verbs about what a layer sees, and what lies between its units: caricature, grid, interpolate."""
+
+from pathlib import Path
+from typing import Annotated
+
+import jax
+import numpy as np
+from tyro.conf import Positional, arg
+
+import vizjax as vz
+from vizjax.cli.common import Answer, Dtype, Every, Output, Seed, Weights, check_output, drawn
+from vizjax.errors import InputError, check_counts
+from vizjax.models import DEFAULT
+from vizjax.recipes.caricatures import caricature as caricature_of
+from vizjax.recipes.grids import draw_grid
+from vizjax.recipes.interpolation import interpolate as interpolate_between
+from vizjax.units import find_units
+
+Model = Annotated[str, arg(metavar="MODEL", help="the net that looks")]
+Layer = Annotated[str, arg(metavar="L", help="the layer that is looked into")]
+Out = Annotated[Path | None, arg(metavar="FILE", help=".png, or an animation: .gif, .webp, .mp4")]
+Steps = Annotated[int, arg(metavar="N", help="of optimization")]
+
+
+def caricature(
+    pictures: Annotated[Positional[tuple[Path, ...]], arg(metavar="PICTURE …", help="what is looked at")],
+    *,
+    model: Model = DEFAULT,
+    layer: Layer = "blocks.10",
+    size: Annotated[int, arg(metavar="PX", help="side of the pictures, which are cropped to squares")] = 224,
+    steps: Steps = 96,
+    every: Every = None,
+    seed: Seed = 0,
+    weights: Weights = None,
+    dtype: Dtype = "float32",
+    out: Out = None,
+    output: Answer = Output(),
+) -> None:
+    """Draw what a layer sees in pictures, exaggerated.
+
+    For example:
+
+    * vizjax caricature cat.jpg
+    * vizjax caricature cat.jpg dog.jpg --layer blocks.4 --out strokes.png
+    """
+    check_counts(size=size, steps=steps)
+    target = out or Path(f"{pictures[0].stem}-{layer}-caricature.png".replace("/", "_"))
+    check_output(target, every)
+    read = np.stack([vz.read_picture(path, size) for path in pictures])
+    net = vz.load(model, weights, dtype)
+    drawn(
+        lambda **run: caricature_of(net, read, layer, steps=steps, key=jax.random.key(seed), **run),
+        target, output, title=f"{model}, {layer}: {len(read)} caricatures, {size} px, {steps} steps",
+        steps=steps, jobs=len(read), every=every,
+        about={"pictures": [path.name for path in pictures], "seed": seed, "size": size},
+    )  # fmt: skip
+
+
+def grid(
+    picture: Annotated[Positional[Path], arg(metavar="PICTURE", help="what is looked at")],
+    *,
+    model: Model = DEFAULT,
+    layer: Layer = "blocks.10",
+    size: Annotated[int, arg(metavar="PX", help="side that the picture is cropped and scaled to")] = 224,
+    cell: Annotated[int, arg(metavar="PX", help="side of the cell that is drawn for a position")] = 32,
+    steps: Steps = 64,
+    every: Every = None,
+    seed: Seed = 0,
+    weights: Weights = None,
+    dtype: Dtype = "float32",
+    out: Out = None,
+    output: Answer = Output(),
+) -> None:
+    """Draw what a layer sees at each place of a picture: an activation grid.
+
+    For example:
+
+    * vizjax grid cat.jpg
+    * vizjax grid street.jpg --layer blocks.6 --size 128 --out street.png
+    """
+    check_counts(size=size, cell=cell, steps=steps)
+    target = out or Path(f"{picture.stem}-{layer}-grid.png".replace("/", "_"))
+    check_output(target, every)
+    read = vz.read_picture(picture, size)
+    net = vz.load(model, weights, dtype)
+    drawn(
+        lambda **run: draw_grid(net, read, layer, cell=cell, steps=steps, key=jax.random.key(seed), **run),
+        target, output, title=f"{model}, {layer}: a grid of {picture.name}, {size} px, {steps} steps",
+        steps=steps, every=every, about={"picture": picture.name, "seed": seed, "size": size},
+    )  # fmt: skip
+
+
+def interpolate(
+    model: Positional[str],
+    layer: Positional[str],
+    units: Annotated[
+        Positional[tuple[str, ...]], arg(metavar="A B …", help="channel numbers, or names of classes")
+    ],
+    *,
+    frames: Annotated[int, arg(metavar="N", help="from one unit to the next")] = 6,
+    size: Annotated[int, arg(metavar="PX", help="side of the pictures")] = 128,
+    steps: Steps = 80,
+    every: Every = None,
+    seed: Seed = 0,
+    weights: Weights = None,
+    dtype: Dtype = "float32",
+    out: Out = None,
+    output: Answer = Output(),
+) -> None:
+    """Draw the way from one unit to another, frame by frame; of several units, from each to the next.
+
+    For example:
+
+    * vizjax interpolate efficientnet_lite0 blocks.10 11 75
+    * vizjax interpolate efficientnet_lite0 logits "tiger cat" goldfish --frames 8 --out between.png
+    """
+    check_counts(frames=frames, size=size, steps=steps)
+    if len(units) < 2:
+        raise InputError(f"an interpolation is between two or more units, not {len(units)}; name another")
+    if out:
+        check_output(out, every)
+    net = vz.load(model, weights, dtype)
+    numbers = find_units(net, layer, units)
+    pairs = np.stack([numbers[:-1], numbers[1:]], axis=1)
+    image = vz.images.shared(size, n=frames)
+    drawn(
+        lambda **run: interpolate_between(
+            net, layer, pairs, frames=frames, image=image, steps=steps, key=jax.random.key(seed), **run
+        ),
+        out or Path(f"{layer}-{'-to-'.join(map(str, numbers))}.png".replace("/", "_")), output,
+        title=f"{model}, {layer}: {frames} frames from unit to unit, {size} px, {steps} steps",
+        steps=steps, jobs=len(pairs), every=every, about={"units": numbers, "seed": seed, "size": size},
+        answer={"units": numbers},
+    )  # fmt: skip

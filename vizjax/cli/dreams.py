@@ -1,0 +1,75 @@
+"""The verb dream."""
+
+from pathlib import Path
+from typing import Annotated
+
+import jax
+from tyro.conf import Positional, arg
+
+import vizjax as vz
+from vizjax.cli.common import Answer, Dtype, Every, Output, Seed, Weights, check_output, drawn
+from vizjax.errors import check_counts
+from vizjax.models import DEFAULT
+from vizjax.pictures import Picture, resized
+from vizjax.recipes.dreams import dream as dream_of
+from vizjax.recipes.zooms import zoom as zoom_into
+
+LAYER = "blocks.10"
+"""Of the default model: eyes, snouts and birds."""
+
+
+def dream(
+    picture: Annotated[Positional[Path], arg(metavar="PICTURE", help="what to start from")],
+    *,
+    model: Annotated[str, arg(metavar="MODEL", help="the net that dreams")] = DEFAULT,
+    layer: Annotated[
+        str, arg(metavar="L", help="what it amplifies: lines in low layers, animals in high ones")
+    ] = LAYER,
+    guide: Annotated[Path | None, arg(metavar="PICTURE", help="whose features are to appear")] = None,
+    octaves: Annotated[int | None, arg(metavar="N", help="sizes; else 4, in a zoom 2")] = None,
+    steps: Annotated[int | None, arg(metavar="N", help="at each size; else 10, in a zoom 3")] = None,
+    size: Annotated[int, arg(metavar="PX", help="longer side; larger pictures are scaled down")] = 1024,
+    zoom: Annotated[int | None, arg(metavar="FRAMES", help="fly into the picture, so many frames")] = None,
+    every: Every = None,
+    seed: Seed = 0,
+    weights: Weights = None,
+    dtype: Dtype = "float32",
+    out: Annotated[Path | None, arg(metavar="FILE", help=".png, or an animation: .gif, .webp, .mp4")] = None,
+    output: Answer = Output(),
+) -> None:
+    """Amplify what a layer sees in a picture (DeepDream).
+
+    For example:
+
+    * vizjax dream cat.jpg
+    * vizjax dream clouds.jpg --layer blocks.4 --guide flowers.jpg --out garden.png
+    * vizjax dream cat.jpg --size 512 --zoom 60 --out flight.mp4
+    """
+    check_counts(octaves=octaves, steps=steps, size=size, zoom=zoom)
+    target = out or Path(f"{picture.stem}-dream{'.gif' if zoom else '.png'}")
+    check_output(target, every)
+    start = _at_most(vz.read_picture(picture), size)
+    wanted = None if guide is None else _at_most(vz.read_picture(guide), min(size, 512))
+    net = vz.load(model, weights, dtype)
+    octaves, steps = octaves or (2 if zoom else 4), steps or (3 if zoom else 10)
+    options = {"guide": wanted, "octaves": octaves, "steps": steps, "key": jax.random.key(seed)}
+    h, w = start.shape[:2]
+    about = {"picture": picture.name, "seed": seed, **({"guide": guide.name} if guide else {})}
+    title = f"{model}, {layer}: a dream of {picture.name}, {h} x {w}, {octaves} octaves of {steps} steps"
+
+    def make(every: int | None, **run: object) -> vz.Result:
+        if zoom:
+            return zoom_into(net, start, layer, frames=zoom, **options, **run)
+        return dream_of(net, start, layer, every=every, **options, **run)
+
+    drawn(
+        make, target, output, title=title + (f", {zoom} frames" if zoom else ""),
+        steps=octaves * steps * (zoom or 1), every=every, about=about,
+    )  # fmt: skip
+
+
+def _at_most(picture: Picture, size: int) -> Picture:
+    h, w = picture.shape[:2]
+    scale = size / max(h, w)
+    shape = (max(1, round(scale * h)), max(1, round(scale * w)))
+    return resized(picture, shape).clip(0, 1) if scale < 1 else picture

@@ -1,0 +1,111 @@
+"""The pictures of style transfer: their colours, where they start, and how they come out."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from vizjax import color as colors
+from vizjax.ascent import Result
+from vizjax.errors import unknown
+from vizjax.pictures import resized
+from vizjax.recipes.style_inputs import Inputs
+
+STARTS = ("content", "style", "noise")
+COLORS = ("match", "luminance")
+
+
+def recolored(inputs: Inputs, color: str | None) -> Inputs:
+    """The same with styles in the content's colours, or with all pictures grey.
+
+    Args:
+        inputs: as given.
+        color: None, ``"match"`` or ``"luminance"``.
+
+    Returns:
+        Inputs to be rendered from.
+
+    Raises:
+        UnknownName: at another word.
+
+    References:
+        Gatys et al., Preserving Color in Neural Artistic Style Transfer, 2016.
+
+    Example:
+        >>> picture = np.zeros((2, 2, 3), np.float32)
+        >>> inputs = Inputs(picture, (np.ones((2, 2, 3), np.float32),), (1.0,), None, (), (), ())
+        >>> recolored(inputs, "match").styles[0].max().round(3).item()
+        0.0
+    """
+    if color is None:
+        return inputs
+    if color not in COLORS:
+        raise unknown("color", color, COLORS)
+    content, *styles = map(jnp.asarray, (inputs.content, *inputs.styles))
+    if color == "luminance":
+        content, *styles = (colors.luminance(p) for p in (content, *styles))
+    near = [jnp.clip(colors.matched(style, content), 0, 1) for style in styles]
+    shown = [np.broadcast_to(p, (*p.shape[:2], 3)) for p in (content, *near)]
+    return inputs._replace(content=shown[0], styles=tuple(shown[1:]))
+
+
+def started(inputs: Inputs, start: str | np.ndarray, size: tuple[int, int]) -> np.ndarray | None:
+    """The picture to start from.
+
+    Args:
+        inputs: the pictures.
+        start: ``"content"``, ``"style"``, ``"noise"``, or a picture.
+        size: (height, width) in pixels.
+
+    Returns:
+        A picture of that size; None for noise.
+
+    Raises:
+        UnknownName: at another word.
+
+    Example:
+        >>> inputs = Inputs(np.ones((4, 4, 3), np.float32), (), (), None, ("stem",), (), ())
+        >>> started(inputs, "content", (2, 2)).shape, started(inputs, "noise", (2, 2))
+        ((2, 2, 3), None)
+    """
+    if isinstance(start, str):
+        if start not in STARTS or (start == "style" and not inputs.styles):
+            raise unknown("start", start, STARTS)
+        if start == "noise":
+            return None
+        start = inputs.content if start == "content" else inputs.styles[0]
+    return resized(np.asarray(start), size)
+
+
+def joined(parts: list[Result], source: np.ndarray | None, told: dict[str, Any]) -> Result:
+    """The results of several sizes as one.
+
+    Args:
+        parts: results of one picture each, the smallest first.
+        source: a picture whose colours the result gets; None for its own.
+        told: what the recipe says besides.
+
+    Returns:
+        The last picture, with all scores, and all frames in its size.
+
+    Example:
+        >>> part = Result(np.ones((1, 1, 4, 4, 3), np.float32), np.ones((1, 2)), *[np.ones(1)] * 3, {})
+        >>> joined([part, part], None, {}).scores.shape
+        (1, 4)
+    """
+
+    def finished(pictures: np.ndarray) -> np.ndarray:
+        if source is not None:
+            brightness = colors.luminance(jnp.asarray(pictures))
+            pictures = np.asarray(colors.with_luminance(jnp.asarray(resized(source, size)), brightness))
+        return np.clip(pictures, 0, 1)
+
+    size = parts[-1].images.shape[2:4]
+    frames = [f for part in parts if part.frames is not None for f in part.frames[0, :, 0]]
+    return parts[-1]._replace(
+        images=finished(parts[-1].images),
+        scores=np.concatenate([part.scores for part in parts], axis=1),
+        baseline=parts[0].baseline,
+        frames=finished(np.stack([resized(f, size) for f in frames]))[None, :, None] if frames else None,
+        recipe=parts[-1].recipe | told,
+    )
