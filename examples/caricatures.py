@@ -34,7 +34,7 @@ def main(quick: bool) -> None:
     pictures = squares(48 if quick else 224)
     columns = [pictures]
     for layer in LAYERS[:1] if quick else LAYERS:
-        result = caricature(net, pictures, layer, steps=4 if quick else 64)
+        result = caricature(net, pictures, layer, steps=4 if quick else 48)
         print(f"{layer}: {result.baseline.mean():.1f} -> {result.final.mean():.1f}")
         columns.append(result.images[:, 0])
     out = Path(tempfile.mkdtemp()) if quick else Path(__file__).parent / "gallery"

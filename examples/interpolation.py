@@ -22,9 +22,8 @@ def main(quick: bool) -> None:
     result = interpolate(net, "blocks.10", PAIRS, image=image, steps=4 if quick else 80)
     for pair, frames in zip(PAIRS, result.images, strict=True):
         x = vz.activations(net, frames)["blocks.10"].mean((1, 2))
-        print(
-            f"{pair[0]} -> {pair[1]}: {x[0, pair[0]]:.1f} at the first frame, {x[-1, pair[1]]:.1f} at the last"
-        )
+        ends = x[0, pair[0]], x[-1, pair[1]]
+        print(f"{pair[0]} -> {pair[1]}: {ends[0]:.1f} at the first frame, {ends[1]:.1f} at the last")
     out = Path(tempfile.mkdtemp()) if quick else Path(__file__).parent / "gallery"
     vz.save(result, out / "interpolation.png")
     print(out / "interpolation.png")

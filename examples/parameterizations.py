@@ -43,7 +43,10 @@ def settings(size: int, steps: int) -> dict[str, dict[str, Any]]:
             "optimizer": updates.nadam(1.0), "samples": 4,
         },
         "cppn": {"image": images.cppn(size), "optimizer": updates.adam(0.005), "steps": 2 * steps},
-        "transparent": {"image": images.fourier(size, channels=4), "transform": clear, "objective": visible},
+        "transparent": {
+            "image": images.fourier(size, channels=4, decay=1.5), "transform": clear,
+            "optimizer": updates.adam(0.05), "objective": visible,
+        },
     }  # fmt: skip
 
 

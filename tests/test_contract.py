@@ -33,6 +33,7 @@ FORBIDDEN: dict[str, set[str]] = {
     "provenance": {"render", "atlas", "models", "recipes", "explain", "cli"},
     "ascent": {"render", "atlas", "models", "recipes", "explain", "cli"},
     "render": {"atlas", "models", "recipes", "explain", "cli"},
+    "tiles": {"ascent", "render", "atlas", "models", "recipes", "explain", "cli"},
     "units": {"ascent", "render", "atlas", "recipes", "explain", "cli"},
     "recipes": {"atlas", "cli"},
     "explain": {"atlas", "cli"},

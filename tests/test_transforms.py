@@ -417,7 +417,7 @@ def behind(picture: np.ndarray, keys: jax.Array, **options: float) -> np.ndarray
 
 def test_a_background_shows_where_a_picture_is_transparent():
     rgb, keys = picture(h=32, w=27), jax.random.split(KEYS[0], 8)
-    alpha = np.linspace(0, 1, 27, dtype=np.float32) * np.ones((32, 27, 1), np.float32)
+    alpha = np.linspace(0, 1, 27, dtype=np.float32)[:, None] * np.ones((32, 27, 1), np.float32)
     clear = behind(np.concatenate([rgb, 0 * alpha], -1), keys)
     np.testing.assert_allclose(behind(np.concatenate([rgb, 0 * alpha + 1], -1), keys), [rgb] * 8, atol=1e-6)
     np.testing.assert_allclose(

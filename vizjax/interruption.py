@@ -55,11 +55,11 @@ def signals_noted() -> Iterator[list[int]]:
             answers[number](number, frame)
         noted.append(int(number))
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        answer = signal.getsignal(number)
+    for asked in (signal.SIGINT, signal.SIGTERM):
+        answer = signal.getsignal(asked)
         if callable(answer) and not isinstance(answer, signal.Handlers):
-            answers[number] = answer
-            signal.signal(number, note)
+            answers[asked] = answer
+            signal.signal(asked, note)
     try:
         yield noted
     finally:

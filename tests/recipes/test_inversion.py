@@ -21,6 +21,7 @@ from vizjax.recipes.moments import seen
 from vizjax.recipes.reconstruction import reconstruct
 from vizjax.recipes.ridge import fit_ridge
 
+STEPS = 80
 CLASSICAL = {"hog": vz.features.hog(), "hogb": vz.features.hog(soft=True), "dsift": vz.features.dsift()}
 
 
@@ -38,6 +39,11 @@ def smooth(jobs: int = 3, side: int = 24, channels: int = 3) -> np.ndarray:
     return np.asarray(jax.image.resize(x, (jobs, side, side, channels), "linear"))
 
 
+def inverted(pictures: Any, layer: str = "conv1", **settings: Any) -> vz.Result:
+    """By the tiny net, at one width and number of steps: most tests share their compiled programs."""
+    return invert(tiny(), pictures, layer, **{"steps": STEPS, "batch": 2} | settings)
+
+
 def relative(net: Any, layer: str, found: Any, pictures: Any) -> np.ndarray:
     reference = seen(net, jnp.asarray(pictures), layer=layer)
     error = squared_error(seen(net, jnp.asarray(found), layer=layer), reference)
@@ -47,15 +53,15 @@ def relative(net: Any, layer: str, found: Any, pictures: Any) -> np.ndarray:
 @pytest.mark.parametrize("method", METHODS)
 def test_inversions_come_near_and_several_starts_differ_by_the_start_alone(method: str):
     pictures = smooth(2)
-    result = invert(tiny(), pictures, "relu1", method=method, starts=2, steps=60)
+    result = inverted(pictures, method=method, starts=2)
     assert result.images.shape == (2, 2, 1, 24, 24, 3)
     assert (result.final > result.baseline).all()
     for start in (0, 1):
-        assert (relative(tiny(), "relu1", result.images[:, start, 0], pictures) < 0.3).all()
+        assert (relative(tiny(), "conv1", result.images[:, start, 0], pictures) < 0.3).all()
     assert np.abs(result.images[:, 0] - result.images[:, 1]).max() > 0.01
-    alone = invert(tiny(), pictures[0], "relu1", method=method, steps=60)
-    np.testing.assert_allclose(alone.images[0], result.images[0, 0], atol=0.02)
-    assert result.recipe["layer"] == "relu1"
+    alone = inverted(pictures[0], method=method)
+    np.testing.assert_array_equal(alone.images[0], result.images[0, 0])
+    assert result.recipe["layer"] == "conv1"
     assert result.recipe["method"] == method
     assert result.recipe["rectify"] == "plain"
 
@@ -63,7 +69,7 @@ def test_inversions_come_near_and_several_starts_differ_by_the_start_alone(metho
 def test_the_energy_of_2015_is_the_papers_in_levels():
     """‖Φ − Φ₀‖²/‖Φ₀‖² + (1/σ²)·[λ_TV/2·Σ(d₁² + d₂²) + λ_α/2·Σx⁶], x in levels about their mean."""
     picture = smooth(1)
-    result = invert(tiny(), picture, "conv1", steps=5, weights={"tv": 7.0, "alpha": 1e-9})
+    result = inverted(picture, weights={"tv": 7.0, "alpha": 1e-9})
     x = 255 * (np.asarray(result.images[0], np.float64) - 0.5)
     square = 68.9**2 * x.size
     down, right = np.diff(x, axis=1, append=x[:, -1:]), np.diff(x, axis=2, append=x[:, :, -1:])
@@ -75,7 +81,7 @@ def test_the_energy_of_2015_is_the_papers_in_levels():
 def test_the_energy_of_2016_is_the_papers_in_levels():
     """C·ℓ + (6.5/B)²·TV/(HW) + B⁻⁶·Σ‖x_p‖⁶/(HW), ‖x_p‖ the norm of a pixel's colour; no jitter at stride 2."""
     picture = smooth(1)
-    result = invert(tiny(), picture, "conv1", steps=5, method="ijcv2016", weights={"error": 20.0})
+    result = inverted(picture, method="ijcv2016", weights={"error": 20.0})
     x = 255 * (np.asarray(result.images[0], np.float64) - 0.5)
     down, right = np.diff(x, axis=1, append=x[:, -1:]), np.diff(x, axis=2, append=x[:, :, -1:])
     roughness = (6.5 / 80) ** 2 * (down**2 + right**2).sum() / 24**2
@@ -89,7 +95,8 @@ def test_the_schedules_are_the_papers():
     for stages, total in (("net", 400), ("features", 800), ("focus", 600)):
         settings = METHODS["cvpr2015"]((227, 227, 3), 8, 51, stages).settings
         assert settings["steps"] == total
-        rates = tuple((0.004 * share * 68.9**2 * 227 * 227 * 3, n) for share, n in STAGES[stages])
+        square = 68.9**2 * 227 * 227 * 3
+        rates = tuple((0.004 * square * share, n) for share, n in STAGES[stages])
         assert settings["optimizer"] is vz.updates.staged_momentum(rates)
     fields = {11: 1, 51: 1, 99: 10, 131: 10, 163: 100, float("inf"): 100}
     found = {f: METHODS["cvpr2015"]((9, 9, 3), 8, f, "net").weights["tv"] for f in fields}
@@ -108,14 +115,13 @@ def test_starts_are_the_papers_noise():
 
 
 def test_jitter_on_a_larger_canvas_and_pictures_of_the_pictures_size():
-    """conv2 has stride 4: no jitter; a deeper stride has. The objective is of the middle of the canvas."""
-    net = vz.load("efficientnet_lite0", "random")
-    picture = smooth(1, 48)[0]
-    result = invert(net, picture, "blocks.4", method="ijcv2016", steps=7, every=7, start=picture)
-    assert result.images.shape == (1, 1, 48, 48, 3)
-    assert result.frames.shape == (1, 2, 1, 48, 48, 3)
+    """The objective is of the middle of the canvas."""
+    net, picture = vz.features.hog(cell=12), smooth(1, 48, 1)[0]
+    result = invert(net, picture, "hog", method="ijcv2016", steps=7, every=7, start=picture)
+    assert result.images.shape == (1, 1, 48, 48, 1)
+    assert result.frames.shape == (1, 2, 1, 48, 48, 1)
     np.testing.assert_allclose(result.frames[0, 0, 0], picture, atol=1e-6)
-    assert "jitter(1" in result.recipe["transform"]
+    assert "jitter(2" in result.recipe["transform"]
 
 
 def test_one_trace_for_all_pictures_weights_and_starts(monkeypatch):
@@ -129,50 +135,51 @@ def test_one_trace_for_all_pictures_weights_and_starts(monkeypatch):
 
     monkeypatch.setattr(energies.regularizers, "total_variation", counting)
     pictures = smooth(3, 27)
-    invert(tiny(), pictures[0], "conv1", steps=3, starts=2)
-    first = traces
-    assert first > 0
+    inverted(pictures[0], steps=3, starts=2)
+    assert traces == 2  # of the step and of the final energy
     for picture in pictures:
-        invert(tiny(), picture, "conv1", steps=3, starts=2, weights={"tv": 3.0})
-    invert(tiny(), pictures[0], "conv1", steps=3, weights={"tv": [1.0, 2.0]})
-    assert traces == first
+        inverted(picture, steps=3, starts=2, weights={"tv": 3.0})
+    inverted(pictures[0], steps=3, weights={"tv": [1.0, 2.0]})
+    assert traces == 2
 
 
 def test_rougher_pictures_where_variation_costs_less():
-    result = invert(tiny(), smooth(1), "block", steps=100, weights={"tv": [1.0, 30.0, 1000.0]})
-    errors = relative(tiny(), "block", result.images[:, 0], smooth(1))
+    result = inverted(smooth(1), weights={"tv": [1.0, 10.0, 100.0]})
+    errors = relative(tiny(), "conv1", result.images[:, 0], smooth(1))
     roughness = [float(vz.regularizers.total_variation(x, 2.0)) for x in jnp.asarray(result.images)]
     assert errors[0] < errors[1] < errors[2]
     assert roughness[0] > roughness[1] > roughness[2]
-    assert result.recipe["weights"]["tv"] == [1.0, 30.0, 1000.0]
+    assert result.recipe["weights"]["tv"] == [1.0, 10.0, 100.0]
 
 
 def test_a_focus_is_all_that_is_inverted():
     picture, shape = smooth(1), (12, 12, 8)
     reference = np.asarray(seen(tiny(), picture, layer="conv1"))[0]
     for mask in (focus(shape, side=4), focus(shape, channels=range(4))):
-        result = invert(tiny(), picture, "conv1", mask=mask, steps=150)
+        result = inverted(picture, mask=mask, steps=240)
         apart = np.asarray(seen(tiny(), result.images[:, 0], layer="conv1"))[0] - reference
         inside, outside = (
             np.linalg.norm(m * apart) / np.linalg.norm(m * reference) for m in (mask, 1 - mask)
         )
-        assert inside < 0.4 < 2 * inside < outside
+        assert 1.5 * inside < outside
+        assert inside < 0.4
     assert focus(shape, side=4)[4:8, 4:8].all()
     assert focus(shape, side=4, channels=[1, 3]).sum() == 32
 
 
 def test_a_strip_of_layers():
-    strip = invert_layers(tiny(), smooth(1)[0], ["conv1", "logits"], steps=5, starts=2, every=5)
+    layers = ["conv1", "logits"]
+    strip = invert_layers(tiny(), smooth(1)[0], layers, steps=STEPS, batch=2, starts=2, every=STEPS)
     assert strip.images.shape == (2, 2, 1, 24, 24, 3)
     assert strip.frames.shape == (2, 2, 2, 1, 24, 24, 3)
     assert strip.recipe["layer"] == ["conv1", "logits"]
-    one = invert(tiny(), smooth(1)[0], "logits", steps=5, starts=2)
+    one = inverted(smooth(1)[0], "logits", starts=2)
     np.testing.assert_array_equal(strip.images[1], one.images[0])
 
 
 def test_artificial_representations():
     target = np.float32([1, 3])[:, None] * np.eye(10, dtype=np.float32)[4]
-    result = reconstruct(tiny(), target, "logits", (24, 24, 3), steps=150, weights={"tv": 0.0})
+    result = reconstruct(tiny(), target, "logits", (24, 24, 3), steps=STEPS, batch=2, weights={"tv": 0.0})
     for i in (0, 1):
         told = report_target(tiny(), "logits", result.images[i], target[i])
         assert told["scale"] == target[i, 4]
@@ -209,7 +216,7 @@ def test_a_ridge_regression_inverts_what_is_linear():
     inverse = fit_ridge(net, pictures[:10], "conv1", penalty=1e-6)
     near = squared_error(inverse(seen(net, pictures[10:], layer="conv1")), pictures[10:])
     flat = squared_error(np.full_like(pictures[10:], pictures.mean()), pictures[10:])
-    assert (near < 0.05 * flat).all()
+    assert (near < 0.1 * flat).all()
     poor = fit_ridge(net, pictures[:10], "conv1", penalty=10.0)
     assert (squared_error(poor(seen(net, pictures[10:], layer="conv1")), pictures[10:]) > 2 * near).all()
     whole = fit_ridge(net, pictures[:10], "pool")(seen(net, pictures[:10], layer="pool"))
@@ -222,7 +229,7 @@ def test_inversion_is_nearer_than_the_linear_baseline():
     """As the representation sees it, which is what the paper compares."""
     others = smooth(8, 48, 1)
     picture = others[0] ** 2
-    result = invert(CLASSICAL["hogb"], picture, "hogb", starts=2, steps=200)
+    result = invert(CLASSICAL["hogb"], picture, "hogb", starts=2, steps=120)
     told = report_inversion(CLASSICAL["hogb"], "hogb", result.images[0, :, 0], picture, others)
     assert max(told["normalized"]) < 0.5 * told["ridge"]["normalized"][0]
     np.testing.assert_allclose(np.square(told["normalized"]), told["squared"])
@@ -238,6 +245,7 @@ def test_inversion_is_nearer_than_the_linear_baseline():
         ({"layer": "conv3"}, "unknown layer 'conv3': did you mean 'conv2'"),
         ({"method": "cvpr2016"}, "unknown method 'cvpr2016': did you mean 'cvpr2015'"),
         ({"weights": {"tvv": 1}}, "unknown weight 'tvv': did you mean 'tv'"),
+        ({"weights": {"tv": 119.0}}, r"the updates converge with tv below 118.75, not 119"),
         ({"steps": 0}, "steps must be a whole number of 1 or more"),
         ({"mask": np.zeros((12, 12, 8))}, "relative to the norm of the representation, which is 0"),
     ],

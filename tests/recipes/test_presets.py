@@ -338,6 +338,6 @@ def test_colours_stay_in_the_ball_of_2016():
     grey = jnp.full((1, 4, 4, 3), 0.5)
     state, x = optimizer.init(grey), grey
     for _ in range(120):
-        change, state = optimizer.update(-jnp.ones_like(grey), state, x)
+        change, state = optimizer.update(-100 * jnp.ones_like(grey), state, x)
         x = x + change
     np.testing.assert_allclose(np.linalg.norm(255 * (x - 0.5), axis=-1), 160, rtol=1e-4)

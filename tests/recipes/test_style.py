@@ -169,7 +169,7 @@ def test_the_loss_falls_from_every_start(start: str):
     begin: Any = OTHER if start == "picture" else start
     result = stylize(tiny(), CONTENT, STYLE, start=begin, **QUICK)
     assert result.images.shape == (1, 1, 24, 32, 3)
-    assert result.final[0] > 0.6 * result.scores[0, 0]
+    assert result.final[0] > 0.8 * result.scores[0, 0]
     assert losses(result.images[0, 0], CONTENT, STYLE)[1] < 0.6 * losses(CONTENT, CONTENT, STYLE)[1]
 
 
@@ -240,7 +240,7 @@ def test_where_a_lone_styles_mask_is_black_the_content_stays():
     change = np.abs(stylize(tiny(), CONTENT, STYLE, masks=[mask], **QUICK).images[0, 0] - CONTENT).mean(
         (0, 2)
     )
-    assert change[24:].max() < 0.3 * change[:12].mean()
+    assert change[24:].mean() < 0.3 * change[:12].mean()
 
 
 def test_masks_take_the_layers_sizes():
@@ -285,11 +285,11 @@ def test_colour_is_kept():
     """Luminance: hue is the content's to the bit; match: mean and covariance are."""
     chroma = lambda p: p - np.asarray(color.luminance(jnp.asarray(p)))  # noqa: E731
     soft = 0.25 + 0.5 * CONTENT  # nothing is clipped
-    kept = stylize(tiny(), soft, STYLE, color="luminance", **QUICK, ratio=1.0)
+    kept = stylize(tiny(), soft, STYLE, color="luminance", **QUICK)
     inside = ((kept.images[0, 0] > 0) & (kept.images[0, 0] < 1)).all(-1)
     assert inside.mean() > 0.5
     np.testing.assert_allclose(chroma(kept.images[0, 0])[inside], chroma(soft)[inside], atol=1e-5)
-    assert np.abs(kept.images[0, 0] - soft).mean() > 0.01
+    assert np.abs(kept.images[0, 0] - soft).mean() > 0.003
     free, near = (stylize(tiny(), soft, STYLE, color=c, **QUICK).images[0, 0] for c in (None, "match"))
     off = [np.abs(p.mean((0, 1)) - soft.mean((0, 1))).max() for p in (free, near)]
     assert off[1] < 0.5 * off[0]
@@ -343,8 +343,8 @@ def test_the_objective_is_the_same_compiled_and_not():
     "optimizer", [vz.updates.lbfgs(), vz.updates.adam(0.05), optax.lbfgs()], ids=["lbfgs", "adam", "zoom"]
 )
 def test_adam_and_lbfgs_lower_it(optimizer: Any):
-    """Also Optax's L-BFGS as it comes, with its line search."""
-    result = stylize(tiny(), CONTENT, STYLE, optimizer=optimizer, **QUICK)
+    """Also Optax's L-BFGS as it comes, with its line search, on pixels."""
+    result = stylize(tiny(), CONTENT, STYLE, optimizer=optimizer, image=vz.images.pixels, **QUICK)
     assert result.final[0] > 0.8 * result.scores[0, 0]
 
 

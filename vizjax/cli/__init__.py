@@ -12,11 +12,19 @@ import tyro
 from tyro.conf import FlagCreatePairsOff
 
 from vizjax.cli.atlases import atlas, export, view
+from vizjax.cli.directions import caricature, grid, interpolate
+from vizjax.cli.dreams import dream
+from vizjax.cli.inversion import invariance, invert
 from vizjax.cli.rendering import layers, render
+from vizjax.cli.spectrums import spectrum
+from vizjax.cli.style import style
 from vizjax.errors import InputError
 from vizjax.models.sources import cache_folder
 
-VERBS = (atlas, render, layers, view, export)
+VERBS = (
+    atlas, render, layers, view, export,
+    invert, invariance, caricature, grid, interpolate, style, dream, spectrum,
+)  # fmt: skip
 
 
 class Terminated(KeyboardInterrupt):

@@ -1,9 +1,10 @@
 """The verb dream."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import jax
+import numpy as np
 from tyro.conf import Positional, arg
 
 import vizjax as vz
@@ -52,12 +53,17 @@ def dream(
     wanted = None if guide is None else _at_most(vz.read_picture(guide), min(size, 512))
     net = vz.load(model, weights, dtype)
     octaves, steps = octaves or (2 if zoom else 4), steps or (3 if zoom else 10)
-    options = {"guide": wanted, "octaves": octaves, "steps": steps, "key": jax.random.key(seed)}
+    options: dict[str, Any] = {
+        "guide": wanted,
+        "octaves": octaves,
+        "steps": steps,
+        "key": jax.random.key(seed),
+    }
     h, w = start.shape[:2]
     about = {"picture": picture.name, "seed": seed, **({"guide": guide.name} if guide else {})}
     title = f"{model}, {layer}: a dream of {picture.name}, {h} x {w}, {octaves} octaves of {steps} steps"
 
-    def make(every: int | None, **run: object) -> vz.Result:
+    def make(every: int | None, **run: Any) -> vz.Result:
         if zoom:
             return zoom_into(net, start, layer, frames=zoom, **options, **run)
         return dream_of(net, start, layer, every=every, **options, **run)
@@ -68,7 +74,7 @@ def dream(
     )  # fmt: skip
 
 
-def _at_most(picture: Picture, size: int) -> Picture:
+def _at_most(picture: Picture, size: int) -> np.ndarray:
     h, w = picture.shape[:2]
     scale = size / max(h, w)
     shape = (max(1, round(scale * h)), max(1, round(scale * w)))

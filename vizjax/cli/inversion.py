@@ -85,7 +85,7 @@ def invert(
     } | ({"steps": steps} if steps else {}) | ({"weights": {"tv": tv}} if tv is not None else {})  # fmt: skip
     if target:
         scales = _numbers(scale)
-        values = np.float32(scales)[:, None] * _one_hot(loaded, names[0], target)
+        values = np.array(scales, np.float32)[:, None] * _one_hot(loaded, names[0], target)
         shape = (size, size, _depth(loaded))
         jobs, about = len(scales), {"target": target, "scales": scales}
     else:
@@ -152,7 +152,11 @@ def invariance(
     shown = _read(cases[0][1], picture, size)
     different = _others(cases[0][1], others, size, shown)
     found: list[Invariance] = []
-    options = {"starts": starts, "key": jax.random.key(seed), **({"steps": steps} if steps else {})}
+    options: dict[str, Any] = {
+        "starts": starts,
+        "key": jax.random.key(seed),
+        **({"steps": steps} if steps else {}),
+    }
 
     def make(on_step: Any, every: Any) -> vz.Result:
         for _, loaded, name in cases:
@@ -172,7 +176,7 @@ def invariance(
         print(_table(answer(result)["rows"]), end="")
 
 
-def _loaded(net: str, weights: str | None = None, **options: Any) -> Any:
+def _loaded(net: str, weights: str | None, **options: Any) -> Any:
     if net in CLASSICAL:
         try:
             return CLASSICAL[net](**options)
@@ -201,7 +205,7 @@ def _cases(net: str, weights: str | None, layers: tuple[str, ...], vary: str | N
         )
     name = layers[0] if layers else _default(net)
     return [
-        (f"{parameter}={v:g}", _loaded(net, **{parameter: int(v) if v.is_integer() else v}), name)
+        (f"{parameter}={v:g}", _loaded(net, None, **{parameter: int(v) if v.is_integer() else v}), name)
         for v in _numbers(values)
     ]
 
@@ -272,8 +276,8 @@ def _save_report(picture: Any, result: vz.Result, rows: list[dict], out: Path) -
     """A row of pictures for each layer: the original, the best, the one of middling error, the worst."""
     shown = []
     for row, images in zip(rows, np.asarray(result.images), strict=True):
-        errors = np.asarray(row["error"])
-        chosen = [errors.argmin(), np.abs(errors - errors.mean()).argmin(), errors.argmax()]
+        errors: np.ndarray = np.asarray(row["error"])
+        chosen = [np.argmin(errors), np.argmin(np.abs(errors - errors.mean())), np.argmax(errors)]
         shown.append(np.stack([picture, *_flat(images)[chosen]])[:, None])
     vz.save(result._replace(images=np.stack(shown), frames=None), out)
 

@@ -11,7 +11,7 @@ import vizjax as vz
 from vizjax.cli.common import Answer, Dtype, Every, Output, Seed, Weights, check_output, drawn
 from vizjax.errors import InputError, check_counts
 from vizjax.models import DEFAULT
-from vizjax.pictures import Picture, resized
+from vizjax.pictures import resized
 from vizjax.recipes.style import stylize
 from vizjax.recipes.style_inputs import planned
 from vizjax.recipes.textures import synthesize
@@ -105,7 +105,7 @@ def style(
     )  # fmt: skip
 
 
-def _scaled(picture: Picture, size: int) -> Picture:
+def _scaled(picture: np.ndarray, size: int) -> np.ndarray:
     h, w = picture.shape[:2]
     longer = max(h, w)
     return np.clip(

@@ -112,14 +112,17 @@ def hard_orientations(
 def _nearest(gradient: Array, orientations: int) -> Array:
     """Which direction that is, by comparing products alone: compilers may round sums in several ways."""
     x, y = jnp.split(gradient, 2, axis=-1)
-    left, up = (x < 0) | ((x == 0) & (y < 0)), y < 0
+    up = y < 0
+    left = (x < 0) | ((x == 0) & up & (orientations > 1))
     against = left != up  # counted against the directions' order, in which ties go to the higher one
-    from_horizontal = jnp.zeros(x.shape, jnp.int32)
-    for cosine, sine in directions(4 * orientations)[1 : 2 * (orientations // 2) : 2]:
-        high, low = abs(y) * cosine, abs(x) * sine
-        from_horizontal += jnp.where(against, high >= low, high > low)
+    count = jnp.zeros(x.shape, jnp.int32)
+    for i, (cosine, sine) in enumerate(directions(4 * orientations)[1 : 2 * (orientations // 2) : 2]):
+        above, level = abs(y) * cosine, abs(x) * sine
+        # but from below the horizontal to direction 0, which is the lowest of all
+        ties = against if i else against & left
+        count += jnp.where(ties, above >= level, above > level)
     whole = jnp.where(left, orientations, jnp.where(up, 2 * orientations, 0))
-    return jnp.where(against, whole - from_horizontal, whole + from_horizontal) % (2 * orientations)
+    return jnp.where(against, whole - count, whole + count) % (2 * orientations)
 
 
 def soft_orientations(

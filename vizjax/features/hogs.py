@@ -109,6 +109,8 @@ def vlfeat(cell: int = 8, orientations: int = 9, soft: bool = False) -> Represen
         length = yield "magnitude", magnitude(x)
         x = yield "orientations", share(x, length, orientations)
         before = cell // 2
+        if min(x.shape[1:3]) < cell - before:
+            raise InputError(f"a cell has {cell - before} x {cell - before} pixels of the picture or more")
         down, along = ((before, (side + before) // cell * cell + before - side) for side in x.shape[1:3])
         x = yield "cells", triangular_pool(x, cell, _taps(cell), (down, along))
         energy = jnp.pad(_energy(x), ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")

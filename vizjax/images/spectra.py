@@ -34,7 +34,7 @@ def fourier(
         sd: standard deviation of the initial spectrum's real and imaginary parts.
         decay: exponent of the 1/f amplitude.
         color: a matrix of `vizjax.color`, None for independent channels, ``"default"`` for the
-            published one where there are three channels.
+            published one where there are three channels, or four, of which the last is transparency.
         standardize: whether each picture is brought to mean 0 and deviation 1 before its colours are
             mixed and squashed, so that its contrast is fixed.
 

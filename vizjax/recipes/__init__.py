@@ -1,7 +1,51 @@
 """The literature's methods, composed from the library's parts with their authors' settings."""
 
+from vizjax.recipes.caricatures import caricature
+from vizjax.recipes.directions import maximize
+from vizjax.recipes.diversity import diversify
+from vizjax.recipes.dreams import dream
+from vizjax.recipes.exaggeration import exaggerate
+from vizjax.recipes.grids import draw_grid
+from vizjax.recipes.interpolation import interpolate
+from vizjax.recipes.invariance import measure_invariance
+from vizjax.recipes.inversion import focus, invert, invert_layers
+from vizjax.recipes.inversion_reports import report_inversion
+from vizjax.recipes.moments import inverse_covariance, measure_moments
 from vizjax.recipes.presets import PRESETS
+from vizjax.recipes.reconstruction import reconstruct
+from vizjax.recipes.ridge import fit_ridge
+from vizjax.recipes.spectra import measure_spectrum
+from vizjax.recipes.spectrum_sheets import draw_spectra
+from vizjax.recipes.style import stylize
+from vizjax.recipes.textures import synthesize
 from vizjax.recipes.unit_objectives import Preset
 from vizjax.recipes.visualization import transparent, visualize
+from vizjax.recipes.zooms import zoom
 
-__all__ = ["PRESETS", "Preset", "transparent", "visualize"]
+__all__ = [
+    "PRESETS",
+    "Preset",
+    "caricature",
+    "diversify",
+    "draw_grid",
+    "draw_spectra",
+    "dream",
+    "exaggerate",
+    "fit_ridge",
+    "focus",
+    "interpolate",
+    "inverse_covariance",
+    "invert",
+    "invert_layers",
+    "maximize",
+    "measure_invariance",
+    "measure_moments",
+    "measure_spectrum",
+    "reconstruct",
+    "report_inversion",
+    "stylize",
+    "synthesize",
+    "transparent",
+    "visualize",
+    "zoom",
+]

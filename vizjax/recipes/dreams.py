@@ -1,5 +1,6 @@
 """DeepDream: what a layer sees in a picture, amplified from coarse to fine."""
 
+import signal
 from typing import Any
 
 import jax
@@ -65,7 +66,9 @@ def dream(
     if ratio <= 1:
         raise InputError(f"octaves grow by a ratio above 1, not {ratio}; the usual one is 1.4")
     key = jax.random.key(0) if key is None else key
-    full, parts, number = picture.shape[:2], [], None
+    number: int | None = None
+    full = picture.shape[:2]
+    parts: list[Result] = []
     large = max(full) > tile
     settings = {
         "steps": 10, "rectify": nn.plain, "transform": transforms.roll(tile // 2 if large else 32),
@@ -83,6 +86,11 @@ def dream(
             part = render(shown, _dreamt(layer, guide is not None), wanted, **run)
         except Interrupted as stop:
             part, number = stop.result, stop.number
+        except KeyboardInterrupt:  # before its first step was made
+            if not parts:
+                raise
+            number = signal.SIGINT
+            break
         parts, detail = [*parts, part], part.images[0, 0] - base
         if number:
             break

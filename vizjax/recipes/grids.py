@@ -79,6 +79,7 @@ def draw_grid(
         >>> draw_grid(net, picture, "blocks.10", cell=16, steps=2).images.shape
         (1, 1, 64, 64, 3)
     """
+    windows = Windows(net, cell, margin)
     reference = seen(net, jnp.asarray(picture)[None], layer=layer)
     if reference.ndim != 4 or "image" in settings:
         raise InputError(
@@ -89,7 +90,6 @@ def draw_grid(
     canvas = images.fourier((rows * cell, columns * cell))
     defaults: dict[str, Any] = {"transform": transforms.gentle(cell // 8, (1.0,))}
     vectors = reference.reshape(1, rows * columns, channels)
-    windows = Windows(net, cell, margin)
     result = render(windows, _each_its_own(layer, power), vectors, image=canvas, **defaults | settings)
     about = {"layer": layer, "cell": cell, "margin": margin, "power": power}
     return result._replace(recipe=result.recipe | about)

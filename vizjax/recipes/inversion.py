@@ -38,24 +38,25 @@ def invert(net: Any, pictures: Float[Values, "*jobs h w c"], layer: str, **setti
 
     Example:
         >>> import vizjax as vz
-        >>> picture = jnp.linspace(0, 1, 32 * 32 * 3).reshape(32, 32, 3)
-        >>> invert(vz.load("efficientnet_lite0"), picture, "stem", steps=3, starts=2).images.shape
-        (1, 2, 1, 32, 32, 3)
+        >>> picture = jnp.linspace(0, 1, 32 * 32).reshape(32, 32, 1)
+        >>> invert(vz.features.hog(), picture, "hog", steps=3, starts=2).images.shape
+        (1, 2, 1, 32, 32, 1)
     """
     pictures = jnp.asarray(pictures)
     pictures = pictures[None] if pictures.ndim == 3 else pictures
-    return reconstruct(net, seen(net, pictures, layer=layer), layer, pictures.shape[1:], **settings)
+    _, h, w, channels = pictures.shape
+    return reconstruct(net, seen(net, pictures, layer=layer), layer, (h, w, channels), **settings)
 
 
 def invert_layers(
     net: Any, picture: Float[Values, "h w c"], layers: Sequence[str], **settings: Any
-) -> Result:  # fmt: skip
+) -> Result:
     """One picture as seen by several layers: a strip from shallow to deep.
 
     Args:
         net: a net.
         picture: in [0, 1].
-        layers: names; each is compiled by itself, and is a job of the result.
+        layers: names; each is compiled by itself.
         **settings: as in `invert`.
 
     Returns:
@@ -69,20 +70,21 @@ def invert_layers(
 
     Example:
         >>> import vizjax as vz
-        >>> picture = jnp.linspace(0, 1, 32 * 32 * 3).reshape(32, 32, 3)
-        >>> strip = invert_layers(vz.load("efficientnet_lite0"), picture, ["stem", "blocks.0"], steps=3)
-        >>> strip.images.shape, strip.recipe["layer"]
-        ((2, 1, 32, 32, 3), ['stem', 'blocks.0'])
+        >>> picture = jnp.linspace(0, 1, 32 * 32).reshape(32, 32, 1)
+        >>> invert_layers(vz.features.hog(), picture, ["cells", "hog"], steps=3).images.shape
+        (2, 1, 32, 32, 1)
     """
     if not len(layers):
         raise InputError("a strip is of one or more layers; name some, such as ['stem', 'blocks.4']")
     results = [invert(net, picture, layer, **settings) for layer in layers]
     told = {name: [result.recipe[name] for result in results] for name in ("layer", "method", "weights")}
-    joined = [
-        None if field[0] is None else np.concatenate(field)
-        for field in zip(*[(*result[:5], result.frames) for result in results], strict=True)
-    ]
-    return Result(*joined[:5], recipe=results[0].recipe | told, frames=joined[5])
+
+    def joined(name: str) -> Any:
+        parts = [getattr(r, name) for r in results]
+        return None if parts[0] is None else np.concatenate(parts)
+
+    arrays = {name: joined(name) for name in ("images", "scores", "final", "baseline", "alive", "frames")}
+    return Result(**arrays, recipe=results[0].recipe | told)
 
 
 def focus(
@@ -91,8 +93,7 @@ def focus(
     """A mask of what matters of a representation, for ``invert(..., mask=focus(...))``.
 
     Args:
-        shape: of the representation of one picture, such as ``vizjax.layers(net)[layer].shape`` for
-            pictures of the net's own size.
+        shape: of one picture's representation.
         side: of a square of positions in the middle; None for all positions.
         channels: numbers; None for all.
 

@@ -38,6 +38,7 @@ def lucent(size: int = 128, view: int = VIEW) -> Preset:
         The preset.
 
     Example:
+        >>> import jax
         >>> lucent(64).settings["transform"](jax.random.key(0), jnp.zeros((64, 64, 3)), 0.0).shape
         (224, 224, 3)
     """
@@ -165,6 +166,7 @@ def resized(size: int) -> Transform:
         A transform of pictures of any size.
 
     Example:
+        >>> import jax
         >>> resized(8)(jax.random.key(0), jnp.ones((4, 4, 1)), 0.0).shape
         (8, 8, 1)
     """

@@ -5,6 +5,8 @@ What the papers measure in grey levels 0 … 255 about their data's mean is here
 
 from typing import NamedTuple
 
+import optax
+
 from vizjax import images, regularizers, updates
 from vizjax.recipes.unit_objectives import Preset, middle_unit, settings, weighted
 
@@ -25,7 +27,7 @@ class Row(NamedTuple):
 
 
 ROWS = {
-    1: Row(0, 0.5, 4, 50, 0, 500, False, 100.0),
+    1: Row(0, 0.5, 4, 50, 0, 500, False, 250.0),
     2: Row(0.3, 0, 0, 20, 0, 750, True, 60.0),
     3: Row(1e-4, 1.0, 4, 0, 0, 1000, True, 200.0),
     4: Row(0, 0.5, 4, 0, 90, 1000, False, 40.0),
@@ -58,18 +60,18 @@ def yosinski(row: int, size: int = 227, rate: float | None = None, gain: float |
         999
     """
     r = ROWS[row]
-    constant = rate and r.constant
+    if rate and r.constant:
+        pace: optax.GradientTransformation = updates.staged_momentum(((rate, 1),), decay=0.0)
+    else:
+        pace = updates.progress(gain or r.gain, rate or 1e8)
     operators = (
-        updates.staged_momentum(((rate, 1),), decay=0.0)
-        if constant
-        else updates.progress(gain or r.gain, rate or 1e8),
         updates.decay(r.decay) if r.decay else None,
         updates.periodic_blur(r.sigma, r.every) if r.every else None,
         updates.clip_small_norm(r.small_norm) if r.small_norm else None,
         updates.clip_small_contribution(r.small_contribution) if r.small_contribution else None,
         updates.clip_pixels(),
     )
-    step = updates.chain(*(operator for operator in operators if operator))
+    step = updates.chain(pace, *(operator for operator in operators if operator))
     return Preset(settings(images.pixels(size, sd=10 * LEVEL), None, step, r.iterations - 1), middle_unit)
 
 

@@ -85,6 +85,11 @@ def _targets(plan: Plan, reference: np.ndarray, mask: np.ndarray, weights: Mappi
     chosen = plan.weights | dict(weights)
     if odd := sorted(set(chosen) - set(plan.weights)):
         raise unknown("weight", odd[0], plan.weights)
+    if np.max(chosen["tv"]) >= plan.largest:
+        raise InputError(
+            f"the updates converge with tv below {plan.largest:.5g}, not {np.max(chosen['tv']):g}; give less,"
+            f" or method='ijcv2016'"
+        )
     if not np.all(np.any(reference * mask, axis=tuple(range(1, reference.ndim)))):
         raise InputError(
             "the error is relative to the norm of the representation, which is 0; give another picture,"
@@ -106,7 +111,8 @@ def _widened(start: np.ndarray, spare: int) -> np.ndarray:
 
 
 def _finished(result: Result, size: Size, about: dict[str, Any]) -> Result:
-    images, frames = (
-        None if x is None else middle(x, (*x.shape[:-3], *size)) for x in (result.images, result.frames)
-    )
-    return result._replace(images=images, frames=frames, recipe=result.recipe | about)
+    def cropped(x: np.ndarray) -> np.ndarray:
+        return middle(x, (*x.shape[:-3], *size))
+
+    frames = None if result.frames is None else cropped(result.frames)
+    return result._replace(images=cropped(result.images), frames=frames, recipe=result.recipe | about)

@@ -49,7 +49,7 @@ def stylize(
             covariance first; ``"luminance"`` transfers brightness only, and keeps the content's colours.
         start: ``"content"``, ``"style"``, ``"noise"``, or a picture.
         scale: of the styles: 1 makes their longer side as long as the content's.
-        steps: of each size, the smallest first; a number for one size; by default 100 at up to 256 px,
+        steps: of each size, the smallest first; a number for one size; by default 160 at up to 256 px,
             and half as many at each further size.
         image: what makes a parameterization of a size, such as `vizjax.images.pixels`.
         key: of the noise.

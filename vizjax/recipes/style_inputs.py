@@ -102,18 +102,18 @@ def planned(steps: int | Sequence[int] | None, side: int) -> list[int]:
         side: the longer one of the picture in pixels.
 
     Returns:
-        The steps; by default 100 at up to 256 px, and half as many at each further size.
+        The steps; by default 160 at up to 256 px, and half as many at each further size.
 
     Raises:
         InputError: at a count below 1, or none.
 
     Example:
         >>> planned(None, 200), planned(None, 1024), planned((9, 3), 64)
-        ([100], [100, 50, 25], [9, 3])
+        ([160], [160, 80, 40], [9, 3])
     """
     if steps is None:
         stages = max(1, math.ceil(math.log2(side / 256)) + 1)
-        return [max(1, 100 >> stage) for stage in range(stages)]
+        return [max(1, 160 >> stage) for stage in range(stages)]
     counts = [steps] if isinstance(steps, int) else list(steps)
     check_counts(sizes=len(counts), **{f"steps[{i}]": count for i, count in enumerate(counts)})
     return counts

@@ -40,7 +40,7 @@ def settings(image: images.Parameterization, transform: Any, optimizer: Any, ste
         Name -> setting.
 
     Example:
-        >>> settings(None, None, None, 64)["samples"]
+        >>> settings(images.pixels(8), None, None, 64)["samples"]
         1
     """
     said = {"image": image, "transform": transform, "optimizer": optimizer, "steps": steps}
@@ -73,7 +73,7 @@ def unit_objective(
         1.0
     """
 
-    def objective(acts: Any, unit: Array) -> Scalar:
+    def objective(acts: Any, unit: Array | int) -> Scalar:
         score, pictures = measure(acts[layer], unit), acts["image"]
         if pictures.shape[-1] == 4:
             score = score * (1 - jnp.mean(pictures[..., -1]))

@@ -1,5 +1,6 @@
 """Endless zooms: a dream, its middle enlarged, a dream of that, and so on."""
 
+import signal
 from typing import Any
 
 import jax
@@ -56,13 +57,20 @@ def zoom(
     h, w = picture.shape[:2]
     edge = (1 - 1 / growth) / 2
     inner = (edge * w, edge * h, (1 - edge) * w, (1 - edge) * h)
-    shown, parts, number = [picture], [], None
+    number: int | None = None
+    shown = [picture]
+    parts: list[Result] = []
     for i in range(frames):
         seen = shown[-1] if i == 0 else np.clip(resized(shown[-1], (h, w), inner), 0, 1)
         try:
             part = dream(net, seen, layer, key=jax.random.fold_in(key, i), **settings)
         except Interrupted as stop:
             part, number = stop.result, stop.number
+        except KeyboardInterrupt:  # before its first step was made
+            if not parts:
+                raise
+            number = signal.SIGINT
+            break
         shown, parts = [*shown, part.images[0, 0]], [*parts, part]
         if number:
             break

@@ -2,14 +2,14 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Key
+from jaxtyping import Array, Float, Key
 
 from vizjax import color as colors
 from vizjax.errors import InputError
 from vizjax.factory import factory
 from vizjax.images.common import squashed
 from vizjax.spectra import falling, inverse_fft
-from vizjax.transforms.composing import Picture, Resized, Transform
+from vizjax.transforms.composing import Picture, Transform
 
 
 @factory
@@ -39,7 +39,9 @@ def background(sd: float = 0.5, decay: float = 1.0) -> Transform:
         (32, 32, 3)
     """
 
-    def transform(key: Key[Array, ""], picture: Picture, progress: Array | float) -> Resized:
+    def transform(
+        key: Key[Array, ""], picture: Picture, progress: Array | float
+    ) -> Float[Array, "h w colors"]:
         h, w, channels = picture.shape
         if channels < 2:
             raise InputError(

@@ -31,7 +31,7 @@ def compose(*transforms: Transform) -> Transform:
         (32, 32, 3)
     """
 
-    def transform(key: Key[Array, ""], picture: Picture, progress: Array | float) -> Resized:
+    def transform(key: Key[Array, ""], picture: Picture, progress: Array | float) -> Float[Array, "h2 w2 c2"]:
         for i, part in enumerate(transforms):
             picture = part(jax.random.fold_in(key, i), picture, progress)
         return picture
