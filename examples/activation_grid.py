@@ -1,7 +1,7 @@
 """What ``blocks.10`` of EfficientNet-Lite0 sees at each place of a picture: an activation grid.
 
 Run ``python examples/activation_grid.py``; it writes ``gallery/activation_grid.jpg`` beside itself in
-about two minutes: the picture, and one canvas of 14 × 14 cells that are optimized jointly. With
+about two minutes: the picture, and one canvas of 12 × 12 cells that are optimized jointly. With
 ``--quick`` the canvas is small and unfinished, and goes to a temporary folder.
 """
 
@@ -19,8 +19,8 @@ from vizjax.recipes.grids import draw_grid
 def main(quick: bool) -> None:
     net = vz.load("efficientnet_lite0")
     crop = data.chelsea()[:300, 75:375]
-    picture = transform.resize(crop, (64, 64) if quick else (224, 224), anti_aliasing=True).astype(np.float32)
-    result = draw_grid(net, picture, "blocks.10", steps=4 if quick else 48)
+    picture = transform.resize(crop, (64, 64) if quick else (192, 192), anti_aliasing=True).astype(np.float32)
+    result = draw_grid(net, picture, "blocks.10", steps=4 if quick else 32)
     print(f"{result.baseline[0]:.1f} -> {result.final[0]:.1f}")
     drawn = result.images[0, 0]
     beside = transform.resize(crop, drawn.shape[:2], anti_aliasing=True).astype(np.float32)

@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import vizjax as vz
 from vizjax import cli, files
@@ -40,7 +41,7 @@ def done(tmp_path_factory):
 
 def test_the_commands_did_what_they_say(done):
     place, _, commands = done
-    assert commands == ["atlas", "atlas", "export", "render", "layers"]
+    assert commands == ["atlas", "atlas", "export", "render", "layers", "render", "caricature"]
     atlas = vz.atlas.open(place / "atlas")
     assert atlas.layers == ["blocks.4"]
     assert atlas["blocks.4"].images.shape == (40, 1, 128, 128, 3)
@@ -48,6 +49,9 @@ def test_the_commands_did_what_they_say(done):
     assert (atlas["blocks.4"].final > 15).all()
     assert len(list((place / "pictures").iterdir())) == 8
     assert files.read_recipe(place / "cat.png")["units"] == [282]
+    with Image.open(place / "unit.gif") as film:
+        assert film.n_frames == 17
+    assert files.read_recipe(place / "exaggerated.png")["layer"] == "blocks.10"
 
 
 def test_the_snippets_did_what_they_say(done):

@@ -210,6 +210,20 @@ def total(net: Any, x: jax.Array, weight: np.ndarray) -> tuple[jax.Array, jax.Ar
     return jnp.vdot(jnp.asarray(weight, value.dtype), value), value
 
 
+@every_net
+@pytest.mark.parametrize("layer", ["gradient", "cells"])
+def test_gradients_at_inner_layers_are_finite_where_they_are_zero(name: str, layer: str):
+    x = jnp.zeros((1, 32, 32, 1))
+
+    @jax.jit
+    @jax.grad
+    def slope(values: jax.Array) -> jax.Array:
+        return jnp.sum(vz.activations(NETS[name], x, edit={layer: lambda _: values})[name])
+
+    nothing = jnp.zeros((1, *vz.activations(NETS[name], x)[layer].shape[1:]))
+    assert np.isfinite(slope(nothing)).all()
+
+
 @pytest.mark.parametrize("net", ["hogb", "dsift", "vlfeat soft"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_soft_gradients_equal_finite_differences(net: str, channels: int):

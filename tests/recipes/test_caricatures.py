@@ -115,10 +115,10 @@ def test_caricatures_of_lite0(layer):
 
 @pytest.mark.slow
 def test_exaggeration_of_lite0():
-    net, picture = vz.load("efficientnet_lite0"), natural(96)[1]
+    net, picture = vz.load("efficientnet_lite0"), natural(64)[1]
     result = exaggerate(net, picture, "blocks.4")
     features = np.maximum(vz.activations(net, picture[None])["blocks.4"], 0)
-    grown = vz.activations(net, result.images[0, :, :96, :96])["blocks.4"]
+    grown = vz.activations(net, result.images[0, :, :64, :64])["blocks.4"]
     share = float(np.sum(features * grown) / np.sum(features**2))
     print(f"blocks.4: features grow {share:.2f} times")
     assert share >= 2

@@ -142,9 +142,9 @@ def soft_orientations(
         A channel for each direction.
 
     Example:
-        >>> between = jnp.array([[[[1.0, 1.0]]]])
-        >>> soft_orientations(between, magnitude(between), 2)[0, 0, 0].round(3).tolist()
-        [0.707, 0.707, 0.0, 0.0]
+        >>> between = jnp.array([[[[1.4142, 1.4142]]]])
+        >>> soft_orientations(between, magnitude(between), 2)[0, 0, 0].round().tolist()
+        [1.0, 1.0, 0.0, 0.0]
     """
     steep = jnp.sum(jnp.square(gradient), axis=-1, keepdims=True) > _least(gradient)
     x, y = jnp.split(jnp.where(steep, gradient, 1), 2, axis=-1)

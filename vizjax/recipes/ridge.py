@@ -22,7 +22,7 @@ Inverse = Callable[[Array], Array]
 
 
 def fit_ridge(
-    net: Any, pictures: Float[Values, "n h w c"], layer: str, penalty: float = 1e-3
+    net: Any, pictures: Float[Values, "n h w c"], layer: str, penalty: float = 0.1
 ) -> Inverse:  # fmt: skip
     """The linear map from a layer to pictures that is best for given pictures.
 
@@ -54,7 +54,7 @@ def fit_ridge(
         (4, 64, 64, 1)
     """
     if penalty <= 0:
-        raise InputError(f"the penalty of a ridge regression must be positive, not {penalty}; try 1e-3")
+        raise InputError(f"the penalty of a ridge regression must be positive, not {penalty}; try 0.1")
     facts = layers(net)
     if layer not in facts:
         raise unknown("layer", layer, facts, "vizjax.layers(net) lists them")

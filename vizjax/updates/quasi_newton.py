@@ -39,9 +39,8 @@ def lbfgs(memory: int = 10) -> optax.GradientTransformationExtraArgs:
     A step that does not lower the loss enough is taken back, and a shorter one tried in the next.
     (`optax.lbfgs` searches within each step, in loops that cost several gradients under `jax.vmap`, and
     without a search it may leave a picture beyond repair: ``benchmarks/RESULTS.md``.) The first step
-    is long enough to halve a loss that falls straight to zero twice as far away. For losses that are
-    not drawn at random: no random transform. What is kept are ``2 * memory + 4`` copies of the
-    parameters.
+    goes to where the loss, were it a plane, would be zero. For losses that are not drawn at random: no
+    random transform. What is kept are ``2 * memory + 3`` copies of the parameters.
 
     Args:
         memory: number of past steps that the curvature is known from, ≥ 1.
