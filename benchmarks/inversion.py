@@ -16,8 +16,8 @@ from skimage import data
 import vizjax as vz
 from vizjax import regularizers
 from vizjax.features import FEATURES
-from vizjax.recipes import energies
-from vizjax.recipes.inversion import invert
+from vizjax.recipes.inversion import energies
+from vizjax.recipes.inversion.inverting import invert
 
 STARTS, ROUNDS = 8, 5
 

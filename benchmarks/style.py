@@ -19,10 +19,10 @@ from sklearn.datasets import load_sample_image
 import vizjax as vz
 from benchmarks.peers import Peers, compare
 from vizjax.pictures import resized
-from vizjax.recipes.style import stylize
-from vizjax.recipes.style_inputs import checked
-from vizjax.recipes.style_losses import style_objective
-from vizjax.recipes.style_references import references
+from vizjax.recipes.style.inputs import checked
+from vizjax.recipes.style.losses import style_objective
+from vizjax.recipes.style.references import references
+from vizjax.recipes.style.transfer import stylize
 
 
 def pictures(size: int) -> tuple[np.ndarray, np.ndarray]:

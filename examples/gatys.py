@@ -16,8 +16,8 @@ from sklearn.datasets import load_sample_image
 
 import vizjax as vz
 from vizjax.pictures import resized
-from vizjax.recipes.style import stylize
-from vizjax.recipes.textures import synthesize
+from vizjax.recipes.style.textures import synthesize
+from vizjax.recipes.style.transfer import stylize
 
 LAYERS = ("stem", "blocks.0", "blocks.2", "blocks.4", "blocks.7")
 RATIOS = (0.01, 0.05, 0.2, 1.0)

@@ -24,9 +24,9 @@ from skimage import data
 
 import vizjax as vz
 from vizjax.features.gradients import grey
-from vizjax.recipes.inversion import focus, invert, invert_layers
+from vizjax.recipes.inversion.inverting import focus, invert, invert_layers
+from vizjax.recipes.inversion.ridge import fit_ridge
 from vizjax.recipes.moments import seen
-from vizjax.recipes.ridge import fit_ridge
 
 LAYERS = ("stem", "blocks.2", "blocks.4", "blocks.7", "blocks.10")
 

@@ -31,7 +31,7 @@ def described(objective: Objective, settings: Settings, steps: int, net: Any) ->
     """
     nets = jax.tree.leaves(net, is_leaf=callable)
     return {
-        "model": ", ".join(getattr(n, "name", type(n).__name__) for n in nets),
+        "model": ", ".join(getattr(n, "recipe", getattr(n, "name", type(n).__name__)) for n in nets),
         "dtype": ", ".join(map(dtype_of, nets)),
         "objective": _source(objective),
         "image": recipe(settings.image),

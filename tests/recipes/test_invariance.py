@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import vizjax as vz
-from vizjax.recipes.changes import CHANGES, still
-from vizjax.recipes.invariance import gaussian, measure_invariance
-from vizjax.recipes.measures import mean_pairwise_square
+from vizjax.recipes.inversion.changes import CHANGES, still
+from vizjax.recipes.inversion.invariance import gaussian, measure_invariance
+from vizjax.recipes.inversion.measures import mean_pairwise_square
 
 
 @pytest.fixture(scope="module")

@@ -12,14 +12,14 @@ from tiny import tiny
 import vizjax as vz
 from vizjax.errors import InputError
 from vizjax.factory import recipe
-from vizjax.recipes import energies
-from vizjax.recipes.inversion import focus, invert, invert_layers
-from vizjax.recipes.inversion_methods import METHODS, STAGES
-from vizjax.recipes.inversion_reports import crops, report_inversion, report_target
-from vizjax.recipes.measures import mean_pairwise_square, psnr, squared_error, ssim
+from vizjax.recipes.inversion import energies
+from vizjax.recipes.inversion.inverting import focus, invert, invert_layers
+from vizjax.recipes.inversion.measures import mean_pairwise_square, psnr, squared_error, ssim
+from vizjax.recipes.inversion.methods import METHODS, STAGES
+from vizjax.recipes.inversion.reconstruction import reconstruct
+from vizjax.recipes.inversion.reports import crops, report_inversion, report_target
+from vizjax.recipes.inversion.ridge import fit_ridge
 from vizjax.recipes.moments import seen
-from vizjax.recipes.reconstruction import reconstruct
-from vizjax.recipes.ridge import fit_ridge
 
 STEPS = 80
 CLASSICAL = {"hog": vz.features.hog(), "hogb": vz.features.hog(soft=True), "dsift": vz.features.dsift()}

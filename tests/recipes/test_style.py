@@ -18,11 +18,13 @@ from vizjax.errors import InputError
 from vizjax.files import read_recipe
 from vizjax.interruption import Interrupted
 from vizjax.models.vgg import VGG
-from vizjax.recipes.style import stylize
-from vizjax.recipes.style_inputs import checked
-from vizjax.recipes.style_losses import CONVENTIONS, factors, style_objective
-from vizjax.recipes.style_references import fitted_masks, mean_grams, references, seen_at
-from vizjax.recipes.textures import synthesize
+from vizjax.recipes.style.inputs import checked
+from vizjax.recipes.style.losses import CONVENTIONS, factors, style_objective
+from vizjax.recipes.style.masks import fitted_masks
+from vizjax.recipes.style.references import mean_grams, references
+from vizjax.recipes.style.seeing import seen_at
+from vizjax.recipes.style.textures import synthesize
+from vizjax.recipes.style.transfer import stylize
 
 LAYERS: dict[str, Any] = {"content_layers": ("block",), "style_layers": ("relu1", "block")}
 QUICK: dict[str, Any] = LAYERS | {"steps": 12}

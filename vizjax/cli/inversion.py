@@ -15,11 +15,11 @@ from vizjax.errors import InputError, check_counts, unknown
 from vizjax.features import FEATURES
 from vizjax.features.gradients import grey
 from vizjax.models import DEFAULT, MODELS
-from vizjax.recipes.invariance import Invariance, gaussian, measure_invariance
-from vizjax.recipes.inversion import focus, invert_layers
-from vizjax.recipes.inversion_methods import METHODS
-from vizjax.recipes.inversion_reports import crops, report_inversion, report_target
-from vizjax.recipes.reconstruction import reconstruct
+from vizjax.recipes.inversion.invariance import Invariance, gaussian, measure_invariance
+from vizjax.recipes.inversion.inverting import focus, invert_layers
+from vizjax.recipes.inversion.methods import METHODS
+from vizjax.recipes.inversion.reconstruction import reconstruct
+from vizjax.recipes.inversion.reports import crops, report_inversion, report_target
 from vizjax.units import find_units, parse_units
 
 CLASSICAL = FEATURES | {"blur": gaussian}

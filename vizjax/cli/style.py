@@ -12,9 +12,9 @@ from vizjax.cli.common import Answer, Dtype, Every, Output, Seed, Weights, check
 from vizjax.errors import InputError, check_counts
 from vizjax.models import DEFAULT
 from vizjax.pictures import resized
-from vizjax.recipes.style import stylize
-from vizjax.recipes.style_inputs import planned
-from vizjax.recipes.textures import synthesize
+from vizjax.recipes.style.plans import planned
+from vizjax.recipes.style.textures import synthesize
+from vizjax.recipes.style.transfer import stylize
 
 Layers = Annotated[tuple[str, ...] | None, arg(metavar="L …", help="else those of the model's family")]
 

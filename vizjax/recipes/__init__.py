@@ -7,17 +7,17 @@ from vizjax.recipes.dreams import dream
 from vizjax.recipes.exaggeration import exaggerate
 from vizjax.recipes.grids import draw_grid
 from vizjax.recipes.interpolation import interpolate
-from vizjax.recipes.invariance import measure_invariance
-from vizjax.recipes.inversion import focus, invert, invert_layers
-from vizjax.recipes.inversion_reports import report_inversion
+from vizjax.recipes.inversion.invariance import measure_invariance
+from vizjax.recipes.inversion.inverting import focus, invert, invert_layers
+from vizjax.recipes.inversion.reconstruction import reconstruct
+from vizjax.recipes.inversion.reports import report_inversion
+from vizjax.recipes.inversion.ridge import fit_ridge
 from vizjax.recipes.moments import inverse_covariance, measure_moments
 from vizjax.recipes.presets import PRESETS
-from vizjax.recipes.reconstruction import reconstruct
-from vizjax.recipes.ridge import fit_ridge
 from vizjax.recipes.spectra import measure_spectrum
 from vizjax.recipes.spectrum_sheets import draw_spectra
-from vizjax.recipes.style import stylize
-from vizjax.recipes.textures import synthesize
+from vizjax.recipes.style.textures import synthesize
+from vizjax.recipes.style.transfer import stylize
 from vizjax.recipes.unit_objectives import Preset
 from vizjax.recipes.visualization import transparent, visualize
 from vizjax.recipes.zooms import zoom

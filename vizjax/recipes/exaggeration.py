@@ -2,15 +2,14 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from vizjax import images, transforms
 from vizjax.activations import layers
 from vizjax.ascent import Result
 from vizjax.errors import InputError
-from vizjax.recipes.energies import middle
 from vizjax.recipes.moments import seen
 from vizjax.recipes.preimage_presets import mahendran_2016
 from vizjax.recipes.unit_objectives import unit_objective
@@ -30,10 +29,11 @@ def exaggerate(
         picture: in [0, 1], square.
         layer: where it is looked at; one with a stride.
         strength: C, what the features count against the priors.
-        **settings: of `vizjax.render`; otherwise `mahendran_2016`'s.
+        **settings: of `vizjax.render`; otherwise `mahendran_2016`'s, on a canvas of the picture's size that
+            moves by a quarter of the layer's stride.
 
     Returns:
-        The picture, larger than the given one by the jitter; ``baseline`` and ``final`` are with priors.
+        The picture; its scores are ⟨w, Φ⟩ less what the priors cost.
 
     Raises:
         InputError: at a picture that is not square.
@@ -46,23 +46,24 @@ def exaggerate(
         >>> import vizjax as vz
         >>> net, picture = vz.load("efficientnet_lite0"), jnp.full((32, 32, 3), 0.4)
         >>> exaggerate(net, picture, "blocks.4", steps=2).images.shape
-        (1, 1, 33, 33, 3)
+        (1, 1, 32, 32, 3)
     """
     if picture.shape[0] != picture.shape[1]:
         raise InputError(f"the picture must be square, not {picture.shape[:2]}; crop it")
     features = np.maximum(np.asarray(seen(net, jnp.asarray(picture)[None], layer=layer)), 0)
     if not (square := np.sum(np.square(features))) > 0:
         raise InputError(f"nothing in the picture makes layer {layer!r} positive; choose another layer")
-    preset = mahendran_2016(picture.shape[0], strength, layers(net)[layer].stride or 1)
-    image = preset.settings["image"]
-    canvas = jax.eval_shape(image.decode, jax.eval_shape(image.init, jax.random.key(0))).shape
-    spare = canvas[1] - picture.shape[0]
-    start = np.pad(picture, ((spare // 2, spare - spare // 2),) * 2 + ((0, 0),), "edge")
-    settings = preset.settings | {"start": start} | settings
+    stride = layers(net)[layer].stride or 1
+    preset = mahendran_2016(picture.shape[0], strength, stride)
+    defaults: dict[str, Any] = {
+        "image": images.pixels(picture.shape[0]),
+        "transform": transforms.gentle(round(stride / 4), (1.0,)),
+        "start": picture,
+    }
     objective = unit_objective(layer, _projection, preset.penalty)
-    result = render(net, objective, features / square, **settings)
+    result = render(net, objective, features / square, **preset.settings | defaults | settings)
     return result._replace(recipe=result.recipe | {"layer": layer, "strength": strength})
 
 
 def _projection(x: Array, weights: Array) -> Array:
-    return jnp.sum(middle(x[0], weights.shape) * weights)
+    return jnp.sum(x[0] * weights)

@@ -4,7 +4,7 @@ What the papers measure in grey levels 0 … 255 about their data's mean is here
 """
 
 from vizjax import regularizers, transforms, updates
-from vizjax.recipes.energies import noise
+from vizjax.recipes.inversion.energies import noise
 from vizjax.recipes.unit_objectives import Preset, settings, weighted
 
 

@@ -12,9 +12,9 @@ from vizjax.activations import Coroutine
 from vizjax.ascent import Result
 from vizjax.factory import factory
 from vizjax.features import Representation
-from vizjax.recipes.changes import CHANGES, Change
-from vizjax.recipes.inversion import invert
-from vizjax.recipes.measures import mean_pairwise_square, squared_error
+from vizjax.recipes.inversion.changes import CHANGES, Change
+from vizjax.recipes.inversion.inverting import invert
+from vizjax.recipes.inversion.measures import mean_pairwise_square, squared_error
 from vizjax.recipes.moments import seen
 
 Values = Array | np.ndarray

@@ -9,7 +9,7 @@ from vizjax import color as colors
 from vizjax.ascent import Result
 from vizjax.errors import unknown
 from vizjax.pictures import resized
-from vizjax.recipes.style_inputs import Inputs
+from vizjax.recipes.style.inputs import Inputs
 
 STARTS = ("content", "style", "noise")
 COLORS = ("match", "luminance")

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from vizjax.recipes.measures import mean_pairwise_square, psnr, squared_error, ssim
+from vizjax.recipes.inversion.measures import mean_pairwise_square, psnr, squared_error, ssim
+from vizjax.recipes.inversion.ridge import fit_ridge
 from vizjax.recipes.moments import seen
-from vizjax.recipes.ridge import fit_ridge
 
 Values = Array | np.ndarray
 

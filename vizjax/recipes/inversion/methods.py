@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from vizjax import transforms, updates
 from vizjax.ascent import Objective
-from vizjax.recipes.energies import energy, noise
+from vizjax.recipes.inversion.energies import energy, noise
 
 STAGES = {
     "net": ((1.0, 100), (0.1, 200), (0.01, 100)),

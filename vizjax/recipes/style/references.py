@@ -1,42 +1,18 @@
 """What styles and contents are compared by: Gram matrices, activations, and masks in layers' sizes."""
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from vizjax import objectives
-from vizjax.activations import activations
 from vizjax.pictures import resized
-from vizjax.recipes.style_inputs import Inputs
-from vizjax.recipes.style_losses import References, factors
-
-
-@functools.partial(jax.jit, static_argnames="layers")
-def seen_at(
-    net: Any, picture: Float[Array | np.ndarray, "h w c"], layers: tuple[str, ...]
-) -> tuple[Array, ...]:
-    """A picture's activations at several layers, compiled.
-
-    Args:
-        net: a net.
-        picture: in [0, 1].
-        layers: their names.
-
-    Returns:
-        Activations of one picture each.
-
-    Example:
-        >>> import vizjax as vz
-        >>> [x.shape for x in seen_at(vz.load("efficientnet_lite0"), jnp.ones((32, 32, 3)), ("stem",))]
-        [(1, 16, 16, 32)]
-    """
-    acts = activations(net, picture[None])
-    return tuple(acts[name] for name in layers)
+from vizjax.recipes.style.inputs import Inputs
+from vizjax.recipes.style.losses import References, factors
+from vizjax.recipes.style.masks import fitted_masks
+from vizjax.recipes.style.seeing import seen_at
 
 
 def mean_grams(
@@ -69,34 +45,6 @@ def mean_grams(
     return tuple(found)
 
 
-def fitted_masks(
-    net: Any, picture: np.ndarray, masks: Sequence[np.ndarray], layers: tuple[str, ...]
-) -> tuple[Array, ...]:
-    """Masks of regions in the sizes that layers have.
-
-    Args:
-        net: a net.
-        picture: h w c, of the size that is rendered.
-        masks: a region each, h w in [0, 1].
-        layers: names of layers.
-
-    Returns:
-        For each layer, regions h w.
-
-    Example:
-        >>> import vizjax as vz
-        >>> net, picture = vz.load("efficientnet_lite0"), np.zeros((32, 32, 3), np.float32)
-        >>> [m.shape for m in fitted_masks(net, picture, [np.ones((64, 64))], ("stem", "blocks.4"))]
-        [(1, 16, 16), (1, 4, 4)]
-    """
-    shapes = [x.shape[1:3] for x in jax.eval_shape(lambda net, p: seen_at(net, p, layers), net, picture)]
-    return tuple(
-        # a little weight everywhere, so that a region that a coarse layer misses is no division by zero
-        jnp.clip(jnp.stack([jnp.asarray(resized(m[..., None], s)[..., 0]) for m in masks]), 1e-6, 1)
-        for s in shapes
-    )
-
-
 def references(
     net: Any, inputs: Inputs, size: tuple[int, int], ratio: float, convention: str, scale: float
 ) -> References:
@@ -107,7 +55,7 @@ def references(
         inputs: the pictures.
         size: (height, width) in pixels.
         ratio: α/β.
-        convention: see `vizjax.recipes.style_losses.factors`.
+        convention: see `vizjax.recipes.style.losses.factors`.
         scale: the styles' longer side by that of ``size``.
 
     Returns:

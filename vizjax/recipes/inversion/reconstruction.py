@@ -11,8 +11,8 @@ from vizjax.activations import layers
 from vizjax.ascent import Result
 from vizjax.errors import InputError, check_counts, unknown
 from vizjax.interruption import Interrupted
-from vizjax.recipes.energies import middle
-from vizjax.recipes.inversion_methods import METHODS, Plan
+from vizjax.recipes.inversion.energies import middle
+from vizjax.recipes.inversion.methods import METHODS, Plan
 from vizjax.render import render
 
 Values = Array | np.ndarray

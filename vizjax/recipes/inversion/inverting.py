@@ -9,8 +9,8 @@ from jaxtyping import Array, Float
 
 from vizjax.ascent import Result
 from vizjax.errors import InputError
+from vizjax.recipes.inversion.reconstruction import reconstruct
 from vizjax.recipes.moments import seen
-from vizjax.recipes.reconstruction import reconstruct
 
 Values = Array | np.ndarray
 

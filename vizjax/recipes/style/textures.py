@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from vizjax.ascent import Result
-from vizjax.recipes.style import stylize
+from vizjax.recipes.style.transfer import stylize
 
 
 def synthesize(

@@ -12,10 +12,11 @@ from vizjax.ascent import Result
 from vizjax.images import Parameterization
 from vizjax.interruption import Interrupted
 from vizjax.pictures import resized
-from vizjax.recipes.style_inputs import checked, planned
-from vizjax.recipes.style_losses import style_objective
-from vizjax.recipes.style_pictures import joined, recolored, started
-from vizjax.recipes.style_references import references
+from vizjax.recipes.style.inputs import checked
+from vizjax.recipes.style.losses import style_objective
+from vizjax.recipes.style.pictures import joined, recolored, started
+from vizjax.recipes.style.plans import planned
+from vizjax.recipes.style.references import references
 from vizjax.render import render
 
 
@@ -30,7 +31,7 @@ def stylize(
 ) -> Result:  # fmt: skip
     """The content of one picture in the style of others.
 
-    Minimizes ratio · Σ L_c + Σ w E_l (see `vizjax.recipes.style_losses.factors`) over the spectrum of
+    Minimizes ratio · Σ L_c + Σ w E_l (see `vizjax.recipes.style.losses.factors`) over the spectrum of
     the picture by L-BFGS, at one size after the other, each twice the one before.
 
     Args:

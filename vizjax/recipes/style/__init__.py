@@ -1,0 +1,1 @@
+"""Pictures with the content of one and the style of others; textures."""
