@@ -18,7 +18,7 @@ import vizjax as vz
 from vizjax.recipes import Preset, visualize
 from vizjax.recipes.diversity import diversify
 from vizjax.recipes.interpolation import interpolate
-from vizjax.recipes.unit_objectives import settings, weighted
+from vizjax.recipes.presets.units import settings, weighted
 
 CHOICE = ("efficientnet_lite0", "blocks.10", "5", "11", "24", "36")
 SOURCES = (data.astronaut, data.chelsea, data.coffee, data.rocket, data.immunohistochemistry, data.retina)

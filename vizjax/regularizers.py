@@ -52,7 +52,7 @@ def alpha_norm(
         x: pictures.
         alpha: the exponent, ≥ 1.
         center: the value that costs nothing.
-        each_pixel: whether |·| is the Euclidean norm of a pixel's colour (IJCV 2016) rather than each value's.
+        each_pixel: whether |·| is the norm of a pixel's colour (IJCV 2016), not each value.
 
     Returns:
         The sum, the mean over the group.

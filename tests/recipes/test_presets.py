@@ -15,8 +15,8 @@ import vizjax as vz
 from vizjax import color, nn
 from vizjax.factory import recipe
 from vizjax.recipes import PRESETS
-from vizjax.recipes.library_presets import stretched
-from vizjax.recipes.unit_objectives import Preset
+from vizjax.recipes.presets.tensorflow import stretched
+from vizjax.recipes.presets.units import Preset
 from vizjax.recipes.visualization import named, visualize
 
 VIEWED = {"faccent", "horama", "lucent", "maco", "xplique"}  # those that show nets a part, enlarged

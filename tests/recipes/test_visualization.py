@@ -12,7 +12,7 @@ from tiny import tiny
 import vizjax as vz
 from vizjax import nn, objectives, regularizers, updates
 from vizjax.recipes import PRESETS, Preset, transparent, visualize
-from vizjax.recipes.unit_objectives import middle_unit, settings, unit_objective, weighted
+from vizjax.recipes.presets.units import middle_unit, settings, unit_objective, weighted
 
 FAST = settings(vz.images.pixels(12), None, updates.adam(0.05), 4)
 

@@ -11,8 +11,8 @@ from vizjax.activations import layers
 from vizjax.ascent import Result
 from vizjax.errors import InputError
 from vizjax.recipes.moments import seen
-from vizjax.recipes.preimage_presets import mahendran_2016
-from vizjax.recipes.unit_objectives import unit_objective
+from vizjax.recipes.presets.preimages import mahendran_2016
+from vizjax.recipes.presets.units import unit_objective
 from vizjax.render import render
 
 

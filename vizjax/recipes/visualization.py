@@ -11,7 +11,7 @@ from vizjax.ascent import Result
 from vizjax.errors import InputError, unknown
 from vizjax.images import with_alpha
 from vizjax.recipes.presets import PRESETS
-from vizjax.recipes.unit_objectives import Preset, unit_objective
+from vizjax.recipes.presets.units import Preset, unit_objective
 from vizjax.render import render
 
 

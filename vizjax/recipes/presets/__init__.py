@@ -7,11 +7,12 @@ import functools
 from collections.abc import Callable
 
 from vizjax import images, nn, transforms, updates
-from vizjax.recipes.crop_presets import faccent, horama, maco
-from vizjax.recipes.library_presets import LUCID, SCALES, captum, dreamlens, lucent, tf_keras_vis, xplique
-from vizjax.recipes.pixel_presets import simonyan, yosinski
-from vizjax.recipes.preimage_presets import mahendran_2015, mahendran_2016
-from vizjax.recipes.unit_objectives import Preset, settings
+from vizjax.recipes.presets.crops import faccent, horama, maco
+from vizjax.recipes.presets.pixels import simonyan, yosinski
+from vizjax.recipes.presets.preimages import mahendran_2015, mahendran_2016
+from vizjax.recipes.presets.pytorch import LUCID, SCALES, captum, dreamlens, lucent
+from vizjax.recipes.presets.tensorflow import tf_keras_vis, xplique
+from vizjax.recipes.presets.units import Preset, settings
 from vizjax.transforms import compose, crop, jitter, pad, rotate, scale
 
 

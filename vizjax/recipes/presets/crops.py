@@ -1,8 +1,8 @@
 """Presets of large canvases, of which nets are shown many small parts at once."""
 
 from vizjax import color, images, transforms, updates
-from vizjax.recipes.library_presets import VIEW
-from vizjax.recipes.unit_objectives import Preset, settings
+from vizjax.recipes.presets.pytorch import VIEW
+from vizjax.recipes.presets.units import Preset, settings
 from vizjax.transforms import boxes, compose, crop, noise
 
 

@@ -5,7 +5,7 @@ What the papers measure in grey levels 0 … 255 about their data's mean is here
 
 from vizjax import regularizers, transforms, updates
 from vizjax.recipes.inversion.energies import noise
-from vizjax.recipes.unit_objectives import Preset, settings, weighted
+from vizjax.recipes.presets.units import Preset, settings, weighted
 
 
 def mahendran_2015(size: int = 227, share: float = 0.003, tv: float = 30.0) -> Preset:

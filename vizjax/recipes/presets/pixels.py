@@ -8,7 +8,7 @@ from typing import NamedTuple
 import optax
 
 from vizjax import images, regularizers, updates
-from vizjax.recipes.unit_objectives import Preset, middle_unit, settings, weighted
+from vizjax.recipes.presets.units import Preset, middle_unit, settings, weighted
 
 LEVEL = 1 / 255
 
