@@ -11,9 +11,9 @@ import tempfile
 from pathlib import Path
 
 import vizjax as vz
-from vizjax.recipes.peaks import peaks
-from vizjax.recipes.spectra import measure_spectrum
-from vizjax.recipes.spectrum_sheets import draw_spectra
+from vizjax.recipes.spectra.measuring import measure_spectrum
+from vizjax.recipes.spectra.peaks import peaks
+from vizjax.recipes.spectra.sheets import draw_spectra
 
 LAYERS = ("stem.conv", "blocks.1.depthwise", "blocks.3.depthwise", "blocks.5.depthwise")
 

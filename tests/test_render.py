@@ -395,3 +395,11 @@ def test_what_the_optimizer_records_is_in_the_result():
     counts = optax.tree_utils.tree_get(state, "count")
     assert counts.shape == (3, 2)
     assert (counts == 3).all()
+
+
+def test_networks_are_drawn_anew_at_another_size():
+    small, large = vz.images.cppn(16, layers=2, width=4), vz.images.cppn(32, layers=2, width=4)
+    result = renderer(image=small, transform=None, steps=3)(tiny(), np.arange(2))
+    drawn = jax.vmap(large.decode)(result.params)
+    assert drawn.shape == (2, 1, 32, 32, 3)
+    np.testing.assert_allclose(drawn[:, :, 0, 0], result.images[:, :, 0, 0], atol=1e-5)  # corners coincide

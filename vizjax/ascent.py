@@ -64,6 +64,8 @@ class Result(NamedTuple):
             where none were asked for.
         optimizer_state: the optimizer's last one, each array ``jobs [starts] …``: what Optax
             transformations record is read from it with ``optax.tree_utils.tree_get``.
+        params: of the parameterization, each array ``jobs [starts] …``; another parameterization may
+            decode them, such as a `vizjax.images.cppn` of a larger size.
     """
 
     images: np.ndarray
@@ -74,6 +76,7 @@ class Result(NamedTuple):
     recipe: dict[str, Any]
     frames: np.ndarray | None = None
     optimizer_state: Any = None
+    params: Any = None
 
 
 class Settings(NamedTuple):
@@ -187,10 +190,10 @@ def ascend(
         for made in range(1, steps + 1):
             state = programs.step(leaves, state, planned)
             scores.append(jnp.copy(state.score))  # the state's own buffer is given away in the next step
-            if on_step:
-                on_step(count, scores[-1])
             if made == 1:  # what comes before, while compiling, has nothing to keep and ends the run at once
                 signals = stack.enter_context(signals_noted())
+            if on_step:
+                on_step(count, scores[-1])
             last = made == steps or bool(signals)
             if every and (last or made % every == 0):
                 frames.append(np.asarray(programs.pictures(state.params)))
@@ -207,6 +210,7 @@ def ascend(
             recipe={},
             frames=np.stack(frames, axis=1) if every else None,
             optimizer_state=jax.device_get(state.optimizer_state),
+            params=jax.device_get(state.params),
         )
         result.scores[:, : len(scores)] = np.stack(scores, axis=1)
     return result, signals[0] if signals else None

@@ -339,7 +339,7 @@ def test_equal_lanes_stay_equal_while_the_distance_shrinks(name: str):
     assert (result.images == result.images[:1]).all()
     assert result.final[0] > 0.8 * result.baseline[0]  # both below zero
     assert result.final[0] > result.baseline[0]
-    assert result.recipe["model"] == name
+    assert result.recipe["model"] == NETS[name].recipe
 
 
 @every_net

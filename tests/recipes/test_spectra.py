@@ -8,9 +8,9 @@ from flax import nnx
 from tiny import tiny
 
 import vizjax as vz
-from vizjax.recipes.peaks import peaks, radial
-from vizjax.recipes.spectra import Spectrum, measure_spectrum
-from vizjax.recipes.spectrum_sheets import draw_spectra
+from vizjax.recipes.spectra.measuring import Spectrum, measure_spectrum
+from vizjax.recipes.spectra.peaks import peaks, radial
+from vizjax.recipes.spectra.sheets import draw_spectra
 
 N = 16
 

@@ -15,9 +15,9 @@ from vizjax.cli.common import Answer, Dtype, Output, Seed, Weights
 from vizjax.errors import InputError, check_counts
 from vizjax.files import encoded, write
 from vizjax.models import DEFAULT
-from vizjax.recipes.peaks import peaks
-from vizjax.recipes.spectra import Spectrum, measure_spectrum
-from vizjax.recipes.spectrum_sheets import draw_spectra
+from vizjax.recipes.spectra.measuring import Spectrum, measure_spectrum
+from vizjax.recipes.spectra.peaks import peaks
+from vizjax.recipes.spectra.sheets import draw_spectra
 
 
 def spectrum(

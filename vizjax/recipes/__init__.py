@@ -15,8 +15,8 @@ from vizjax.recipes.inversion.ridge import fit_ridge
 from vizjax.recipes.moments import inverse_covariance, measure_moments
 from vizjax.recipes.presets import PRESETS
 from vizjax.recipes.presets.units import Preset
-from vizjax.recipes.spectra import measure_spectrum
-from vizjax.recipes.spectrum_sheets import draw_spectra
+from vizjax.recipes.spectra.measuring import measure_spectrum
+from vizjax.recipes.spectra.sheets import draw_spectra
 from vizjax.recipes.style.textures import synthesize
 from vizjax.recipes.style.transfer import stylize
 from vizjax.recipes.visualization import transparent, visualize

@@ -38,7 +38,7 @@ def maximize(
         Olah et al., Feature Visualization, Distill 2017; Carter et al., Activation Atlas, Distill 2019.
 
     Example:
-        >>> import vizjax as vz
+        >>> import jax.numpy as jnp, vizjax as vz
         >>> from vizjax.recipes.moments import seen
         >>> net, picture = vz.load("efficientnet_lite0"), jnp.ones((1, 32, 32, 3))
         >>> vector = (seen(net, picture, layer="stem") - seen(net, 0 * picture, layer="stem")).mean((1, 2))

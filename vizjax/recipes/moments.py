@@ -43,7 +43,7 @@ def seen(net: Any, pictures: Float[Values, "n h w c"], layer: str) -> Float[Arra
         InputError: at an unknown layer or unfit pictures.
 
     Example:
-        >>> import vizjax as vz
+        >>> import jax.numpy as jnp, vizjax as vz
         >>> seen(vz.load("efficientnet_lite0"), jnp.ones((1, 32, 32, 3)), layer="stem").shape
         (1, 16, 16, 32)
     """
@@ -65,7 +65,7 @@ def measure_moments(
         The moments, summed in float64.
 
     Example:
-        >>> import vizjax as vz
+        >>> import jax.numpy as jnp, vizjax as vz
         >>> measure_moments(vz.load("efficientnet_lite0"), jnp.ones((2, 32, 32, 3)), "stem").positions
         512
     """

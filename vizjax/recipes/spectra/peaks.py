@@ -30,9 +30,9 @@ def peaks(power: Float[np.ndarray, "h w"], stride: int) -> dict[int, float]:
 
     Example:
         >>> power = np.ones((16, 16))
-        >>> power[0] = power[:, 0] = 9.0  # frequency 1/2 along h, or along w
+        >>> power[0, 8] = 9.0  # at 1/2 along h
         >>> {order: round(ratio, 1) for order, ratio in peaks(power, 4).items()}
-        {2: 4.0, 4: 1.2}
+        {2: 3.7, 4: 1.0}
     """
     h, w = power.shape
     if stride < 1 or h % stride or w % stride or min(h, w) < 2 * stride:

@@ -7,8 +7,8 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from vizjax.files import sheet
-from vizjax.recipes.peaks import peaks, radial
-from vizjax.recipes.spectra import Spectrum
+from vizjax.recipes.spectra.measuring import Spectrum
+from vizjax.recipes.spectra.peaks import peaks, radial
 
 DECADES = 5
 """How much of the power, from the largest down, the colours tell apart."""

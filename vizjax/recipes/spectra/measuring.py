@@ -61,7 +61,7 @@ def measure_spectrum(
 
     Example:
         >>> import vizjax as vz
-        >>> from vizjax.recipes.peaks import peaks
+        >>> from vizjax.recipes.spectra.peaks import peaks
         >>> found = measure_spectrum(vz.load("efficientnet_lite0"), "stem", jnp.full((1, 32, 32, 3), 0.5))
         >>> found.stride, peaks(found.power, 2)[2] > 2 * peaks(found.control, 2)[2]
         (2, True)

@@ -1,0 +1,1 @@
+"""Where high frequencies come from."""
