@@ -49,6 +49,7 @@ def run(line: str) -> int:
     return cli.main(line.split())
 
 
+@pytest.mark.slow
 def test_a_report_of_several_starts(capsys):
     line = "invert cat.png --net hogb --size 32 --steps 4 --starts 2 --report --set pictures --json --out a/b.png"
     assert run(line) == 0
@@ -97,8 +98,10 @@ def test_foci_and_a_start(capsys):
     ("line", "cases"),
     [
         ("--net hog --vary cell=4,8", ["cell=4", "cell=8"]),
-        ("--net blur --vary sigma=0.5,2", ["sigma=0.5", "sigma=2"]),
-        ("--net tiny --layer conv1 block --set pictures", ["conv1", "block"]),
+        pytest.param("--net blur --vary sigma=0.5,2", ["sigma=0.5", "sigma=2"], marks=pytest.mark.slow),
+        pytest.param(
+            "--net tiny --layer conv1 block --set pictures", ["conv1", "block"], marks=pytest.mark.slow
+        ),
     ],
 )
 def test_invariance(capsys, line: str, cases: list[str]):
@@ -113,6 +116,7 @@ def test_invariance(capsys, line: str, cases: list[str]):
         assert picture.size == (3 * 32 + 2 * 2, 66)
 
 
+@pytest.mark.slow
 def test_invariance_for_people(capsys):
     assert run("invariance cat.png --net hog --size 32 --steps 2") == 0
     lines = capsys.readouterr().out.splitlines()

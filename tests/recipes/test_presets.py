@@ -46,7 +46,13 @@ def small(name: str) -> Preset:
     return PRESETS[name](16, view=16) if name in VIEWED else PRESETS[name](16)
 
 
-@pytest.mark.parametrize("name", PRESETS)
+# of each kind one by default: most of it is compiling
+OFTEN = ("best", "maco", "lucid", "simonyan", "yosinski-1", "mahendran-2015", "xplique")
+
+
+@pytest.mark.parametrize(
+    "name", [n if n in OFTEN else pytest.param(n, marks=pytest.mark.slow) for n in PRESETS]
+)
 def test_every_preset_draws(name: str):
     """Two steps on a net of any kind: finite, moved, and the recipe says how."""
     preset = small(name)
