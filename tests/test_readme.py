@@ -41,7 +41,7 @@ def done(tmp_path_factory):
 
 def test_the_commands_did_what_they_say(done):
     place, _, commands = done
-    assert commands == ["atlas", "atlas", "export", "render", "layers", "render", "caricature"]
+    assert commands == ["atlas", "atlas", "export", "render", "layers", "render"]
     atlas = vz.atlas.open(place / "atlas")
     assert atlas.layers == ["blocks.4"]
     assert atlas["blocks.4"].images.shape == (40, 1, 128, 128, 3)
@@ -51,7 +51,7 @@ def test_the_commands_did_what_they_say(done):
     assert files.read_recipe(place / "cat.png")["units"] == [282]
     with Image.open(place / "unit.gif") as film:
         assert film.n_frames == 17
-    assert files.read_recipe(place / "exaggerated.png")["layer"] == "blocks.10"
+    assert files.read_recipe(place / "dreamt.png")["layer"] == "blocks.4"
 
 
 def test_the_snippets_did_what_they_say(done):

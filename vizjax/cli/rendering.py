@@ -53,7 +53,7 @@ def render(
     net = vz.load(model, weights, dtype)
     numbers = find_units(net, layer, units)
     names = vz.unit_names(net, layer)
-    settings = {"starts": starts, "steps": steps or chosen.settings["steps"]}
+    settings = {"starts": starts, "steps": chosen.settings["steps"] if steps is None else steps}
     about = {"preset": preset, "layer": layer, "units": numbers, "seed": seed}
     about |= {"names": [names[unit] for unit in numbers]} if names else {}
     drawn(

@@ -7,7 +7,7 @@ from vizjax.errors import InputError
 
 
 def with_alpha(
-    pictures: Float[np.ndarray, "*batch h w c"], importance: Float[np.ndarray, "*batch h w c"],
+    pictures: Float[np.ndarray, "*batch h w c"], importance: Float[np.ndarray, "..."],
     percentiles: tuple[float, float] = (0.0, 80.0),
 ) -> Float[np.ndarray, "*batch h w c1"]:  # fmt: skip
     """Pictures that are transparent where nothing mattered to the objective.

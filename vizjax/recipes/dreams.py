@@ -59,7 +59,7 @@ def dream(
     Example:
         >>> import vizjax as vz
         >>> picture = np.random.default_rng(0).random((48, 64, 3), np.float32)
-        >>> dream(vz.load("efficientnet_lite0"), picture, "blocks.2", octaves=2, steps=1).images.shape
+        >>> dream(vz.load("efficientnet_lite0"), picture, "stem", octaves=2, steps=1).images.shape
         (1, 1, 48, 64, 3)
     """
     check_counts(octaves=octaves)

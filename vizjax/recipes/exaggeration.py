@@ -45,7 +45,7 @@ def exaggerate(
     Example:
         >>> import vizjax as vz
         >>> net, picture = vz.load("efficientnet_lite0"), jnp.full((32, 32, 3), 0.4)
-        >>> exaggerate(net, picture, "blocks.4", steps=2).images.shape
+        >>> exaggerate(net, picture, "stem", steps=2).images.shape
         (1, 1, 32, 32, 3)
     """
     if picture.shape[0] != picture.shape[1]:

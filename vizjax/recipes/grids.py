@@ -75,8 +75,8 @@ def draw_grid(
 
     Example:
         >>> import vizjax as vz
-        >>> net, picture = vz.load("efficientnet_lite0"), jnp.ones((64, 64, 3))
-        >>> draw_grid(net, picture, "blocks.10", cell=16, steps=2).images.shape
+        >>> net, picture = vz.load("efficientnet_lite0"), jnp.ones((32, 32, 3))
+        >>> draw_grid(net, picture, "blocks.4", cell=16, steps=2).images.shape
         (1, 1, 64, 64, 3)
     """
     windows = Windows(net, cell, margin)

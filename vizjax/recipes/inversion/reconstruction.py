@@ -49,10 +49,9 @@ def reconstruct(
         Visualizing Deep Convolutional Neural Networks Using Natural Pre-Images, IJCV 2016.
 
     Example:
-        >>> import jax, jax.numpy as jnp, vizjax as vz
-        >>> tabby = 10 * jax.nn.one_hot(jnp.array([281]), 1000)
-        >>> net = vz.load("efficientnet_lite0")
-        >>> reconstruct(net, tabby, "logits", (32, 32, 3), steps=3).images.shape
+        >>> import jax.numpy as jnp, vizjax as vz
+        >>> net, values = vz.load("efficientnet_lite0"), jnp.ones((1, 16, 16, 32))
+        >>> reconstruct(net, values, "stem", (32, 32, 3), steps=3).images.shape
         (1, 1, 32, 32, 3)
     """
     stages = "start" if start is not None else "focus" if np.ndim(mask) else None

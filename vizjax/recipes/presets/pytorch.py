@@ -27,7 +27,7 @@ def lucent(size: int = 128, view: int = VIEW) -> Preset:
         The preset.
 
     Example:
-        >>> import jax
+        >>> import jax, jax.numpy as jnp
         >>> lucent(64).settings["transform"](jax.random.key(0), jnp.zeros((64, 64, 3)), 0.0).shape
         (224, 224, 3)
     """
@@ -82,7 +82,7 @@ def resized(size: int) -> Transform:
         A transform of pictures of any size.
 
     Example:
-        >>> import jax
+        >>> import jax, jax.numpy as jnp
         >>> resized(8)(jax.random.key(0), jnp.ones((4, 4, 1)), 0.0).shape
         (8, 8, 1)
     """

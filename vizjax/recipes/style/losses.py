@@ -90,8 +90,8 @@ def factors(convention: str, content: Sequence[Array], grams: Sequence[Array]) -
 
     Example:
         >>> content, style = factors("code", [jnp.ones((1, 2, 2, 3))], [jnp.ones((1, 3, 3))])
-        >>> content.round(3).tolist(), style.round(3).tolist()
-        ([0.167], [[0.444]])
+        >>> round(content.item(), 3), round(style.item(), 3)
+        (0.167, 0.444)
     """
     if convention == "paper":
         of_content = jnp.ones(len(content))

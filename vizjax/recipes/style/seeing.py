@@ -25,7 +25,7 @@ def seen_at(
         Activations of one picture each.
 
     Example:
-        >>> import vizjax as vz
+        >>> import jax.numpy as jnp, vizjax as vz
         >>> [x.shape for x in seen_at(vz.load("efficientnet_lite0"), jnp.ones((32, 32, 3)), ("stem",))]
         [(1, 16, 16, 32)]
     """

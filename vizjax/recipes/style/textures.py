@@ -32,7 +32,8 @@ def synthesize(
     Example:
         >>> import vizjax as vz
         >>> style = np.random.default_rng(0).random((48, 48, 3), np.float32)
-        >>> synthesize(vz.load("efficientnet_lite0"), style, 48, steps=2).images.shape
+        >>> few = {"style_layers": ["stem"], "steps": 2}
+        >>> synthesize(vz.load("efficientnet_lite0"), style, 48, **few).images.shape
         (1, 1, 48, 48, 3)
     """
     canvas = np.full((*(size if isinstance(size, tuple) else (size, size)), 3), 0.5, np.float32)

@@ -70,7 +70,8 @@ def stylize(
     Example:
         >>> import vizjax as vz
         >>> content, style = np.random.default_rng(0).random((2, 48, 64, 3), np.float32)
-        >>> stylize(vz.load("efficientnet_lite0"), content, style, steps=2).images.shape
+        >>> few = {"content_layers": ["stem"], "style_layers": ["stem"], "steps": 2}
+        >>> stylize(vz.load("efficientnet_lite0"), content, style, **few).images.shape
         (1, 1, 48, 64, 3)
     """
     inputs = checked(net, content, styles, content_layers, style_layers, layer_weights, blend, masks)
