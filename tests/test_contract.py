@@ -109,6 +109,20 @@ def test_modules_are_short(module: Path):
     assert len((ROOT / module).read_text().splitlines()) <= LONGEST
 
 
+@pytest.mark.parametrize("module", [m for m in MODULES if m.parts[0] == "recipes"], ids=str)
+def test_recipes_are_short(module: Path):
+    assert len((ROOT / module).read_text().splitlines()) <= 120
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m.parts[0] == "recipes"], ids=str)
+def test_recipes_have_no_ascent_of_their_own(module: Path):
+    names = {name.split(".")[-1] for name in imported(module)}
+    assert not names & {"apply_updates", "ascend", "compiled", "value_and_grad"}
+    text = (ROOT / module).read_text()
+    assert "apply_updates" not in text
+    assert "jax.value_and_grad" not in text
+
+
 def test_names_that_are_offered_exist():
     for module in (vz, vz.objectives):
         assert sorted(module.__all__) == list(module.__all__)
