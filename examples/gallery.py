@@ -19,8 +19,10 @@ def page() -> str:
     """What GitHub shows in the gallery's folder."""
     lines = ["# Gallery", "", "`python examples/gallery.py` draws all of it anew."]
     for script in scripts():
-        text = ast.get_docstring(ast.parse(script.read_text())) or ""
-        pictures = [p for p in sorted((HERE / "gallery").iterdir()) if p.stem.startswith(script.stem)]
+        code = script.read_text()
+        text = ast.get_docstring(ast.parse(code)) or ""
+        found = sorted((HERE / "gallery").iterdir())
+        pictures = [p for p in found if p.stem.startswith(script.stem) or f"{p.stem.split('_')[0]}_" in code]
         lines += ["", f"## [{script.stem}](../{script.name})", "", text.split("\n\n")[0]]
         for picture in pictures:
             if picture.suffix in PICTURES:
