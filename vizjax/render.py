@@ -5,7 +5,7 @@ open the same loop.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -38,6 +38,7 @@ class Renderer:
     def __call__(
         self, net: Any, targets: Any = None, *, key: Array | None = None, ids: Any = None,
         start: Array | np.ndarray | None = None, on_step: OnStep | None = None, every: int | None = None,
+        about: Mapping[str, Any] | None = None,
     ) -> Result:  # fmt: skip
         """Renders a picture, or a group of n, for every target.
 
@@ -51,6 +52,7 @@ class Renderer:
             on_step: called with the number of jobs in the batch and the lanes' scores after each step is
                 submitted; reading the scores waits for the step.
             every: steps between two snapshots, which are kept in ``frames``; None for none.
+            about: what the result's recipe says besides.
 
         Returns:
             The pictures with their scores.
@@ -78,9 +80,8 @@ class Renderer:
             parts.append(jax.tree.map(lambda x: x[:count], part))  # noqa: B023
             if number:
                 break
-        result = self._joined(parts)._replace(
-            recipe=described(self.objective, self.settings, self.steps, net)
-        )
+        made_by = described(self.objective, self.settings, self.steps, net)
+        result = self._joined(parts)._replace(recipe=made_by | dict(about or {}))
         if number:
             raise Interrupted(result, number)
         return result
@@ -155,6 +156,7 @@ def render(
     start: Array | np.ndarray | None = None,
     on_step: OnStep | None = None,
     every: int | None = None,
+    about: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> Result:
     """Pictures for which an objective is large: `renderer` and its call in one line.
@@ -168,6 +170,7 @@ def render(
         start: picture to start from.
         on_step: called after each step (see `Renderer`).
         every: steps between two snapshots, which are kept in ``frames``; None for none.
+        about: what the result's recipe says besides.
         **settings: of `renderer`: image, transform, optimizer, steps, samples, starts, rectify, batch.
 
     Returns:
@@ -189,7 +192,7 @@ def render(
         ((2, 1, 32, 32, 3), (2, 2), (2,))
     """
     draw = renderer(objective, **settings)
-    return draw(net, targets, key=key, ids=ids, start=start, on_step=on_step, every=every)
+    return draw(net, targets, key=key, ids=ids, start=start, on_step=on_step, every=every, about=about)
 
 
 def init(

@@ -54,8 +54,7 @@ def render(
     numbers = find_units(net, layer, units)
     names = vz.unit_names(net, layer)
     settings = {"starts": starts, "steps": chosen.settings["steps"] if steps is None else steps}
-    about = {"preset": preset, "layer": layer, "units": numbers, "seed": seed}
-    about |= {"names": [names[unit] for unit in numbers]} if names else {}
+    about = {"seed": seed, **({"names": [names[unit] for unit in numbers]} if names else {})}
     drawn(
         lambda **run: vz.recipes.visualize(
             net, layer, numbers, preset, size=size, key=jax.random.key(seed), **settings, **run

@@ -51,8 +51,8 @@ def caricature(
     still = transforms.gentle(4, (0.98, 1.0, 1.02))
     h, w = pictures.shape[1:3]
     defaults: dict[str, Any] = {"image": images.fourier((h, w)), "transform": still}
-    result = render(net, _seen_again(layer, power), reference[:, None], **defaults | settings)
-    return result._replace(recipe=result.recipe | {"layer": layer, "power": power})
+    about = {"layer": layer, "power": power}
+    return render(net, _seen_again(layer, power), reference[:, None], about=about, **defaults | settings)
 
 
 @factory

@@ -49,8 +49,7 @@ def maximize(
     if whitening is not None:
         vectors = vectors @ np.asarray(whitening, np.float32)
     about = {"layer": layer, "power": power, "whitened": whitening is not None}
-    result = render(net, _along(layer, power), vectors, **settings)
-    return result._replace(recipe=result.recipe | about)
+    return render(net, _along(layer, power), vectors, about=about, **settings)
 
 
 @factory

@@ -45,8 +45,8 @@ def diversify(
         weight = WEIGHTS.get(getattr(net, "name", ""), 3.0)
     targets = {"unit": np.asarray(units), "weight": np.full(len(units), weight, np.float32)}
     defaults: dict[str, Any] = {"image": images.fourier(128, n=count), "ids": np.asarray(units)}
-    result = render(net, _apart(layer), targets, **defaults | settings)
-    return result._replace(recipe=result.recipe | {"layer": layer, "weight": weight})
+    about = {"layer": layer, "weight": weight}
+    return render(net, _apart(layer), targets, about=about, **defaults | settings)
 
 
 @factory

@@ -61,8 +61,8 @@ def exaggerate(
         "start": picture,
     }
     objective = unit_objective(layer, _projection, preset.penalty)
-    result = render(net, objective, features / square, **preset.settings | defaults | settings)
-    return result._replace(recipe=result.recipe | {"layer": layer, "strength": strength})
+    about = {"layer": layer, "strength": strength}
+    return render(net, objective, features / square, about=about, **preset.settings | defaults | settings)
 
 
 def _projection(x: Array, weights: Array) -> Array:

@@ -90,9 +90,9 @@ def draw_grid(
     canvas = images.fourier((rows * cell, columns * cell))
     defaults: dict[str, Any] = {"transform": transforms.gentle(cell // 8, (1.0,))}
     vectors = reference.reshape(1, rows * columns, channels)
-    result = render(windows, _each_its_own(layer, power), vectors, image=canvas, **defaults | settings)
     about = {"layer": layer, "cell": cell, "margin": margin, "power": power}
-    return result._replace(recipe=result.recipe | about)
+    objective, settings = _each_its_own(layer, power), defaults | settings
+    return render(windows, objective, vectors, image=canvas, about=about, **settings)
 
 
 @factory

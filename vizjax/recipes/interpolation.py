@@ -55,8 +55,8 @@ def interpolate(
         "steps": 80,
         "ids": [f"{first}-{last}" for first, last in pairs],
     }
-    result = render(net, _between(layer), targets, **defaults | settings)
-    return result._replace(recipe=result.recipe | {"layer": layer, "pairs": pairs.tolist(), "weight": weight})
+    about = {"layer": layer, "pairs": pairs.tolist(), "weight": weight}
+    return render(net, _between(layer), targets, about=about, **defaults | settings)
 
 
 @factory

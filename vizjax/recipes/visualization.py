@@ -48,10 +48,9 @@ def visualize(
     """
     chosen = preset if isinstance(preset, Preset) else named(preset, size)
     objective = unit_objective(layer, chosen.measure, chosen.penalty)
-    result = render(net, objective, np.asarray(units), **(chosen.settings | settings))
     name = preset if isinstance(preset, str) else "own"
     about = {"preset": name, "layer": layer, "units": np.asarray(units).tolist()}
-    return result._replace(recipe=result.recipe | about)
+    return render(net, objective, np.asarray(units), about=about, **(chosen.settings | settings))
 
 
 def named(preset: str, size: int | None = None) -> Preset:
