@@ -24,9 +24,10 @@ from skimage import data
 
 import vizjax as vz
 from vizjax.features.gradients import grey
-from vizjax.recipes.inversion.inverting import focus, invert, invert_layers
+from vizjax.recipes.inversion.foci import focus
+from vizjax.recipes.inversion.inverting import invert, invert_layers
 from vizjax.recipes.inversion.ridge import fit_ridge
-from vizjax.recipes.moments import seen
+from vizjax.recipes.seeing import seen
 
 LAYERS = ("stem", "blocks.2", "blocks.4", "blocks.7", "blocks.10")
 
@@ -65,7 +66,7 @@ def main(quick: bool) -> None:
     grid = [invert(net, cat, name, weights=weights, **run).images[:, 0] for name in deeper]
     save(out / "inversion_regularizer.png", grid)
 
-    shape = seen(net, cat[None], layer="blocks.4").shape[1:]
+    shape = seen(net, cat[None], "blocks.4").shape[1:]
     masks = [focus(shape, side=5), *(focus(shape, channels=half) for half in (range(20), range(20, 40)))]
     foci = [invert(net, cat, "blocks.4", mask=mask, **run).images[0, 0] for mask in masks]
     save(out / "inversion_foci.png", [[cat, *foci]])
@@ -79,7 +80,7 @@ def main(quick: bool) -> None:
     for name, make in {k: vz.features.FEATURES[k] for k in ("hog", "hogb", "dsift")}.items():
         columns.append(invert(make(), pictures, name, **run).images[:, 0])
     hogb = vz.features.hog(soft=True)
-    columns.append(fit_ridge(hogb, others, "hogb")(seen(hogb, pictures, layer="hogb")))
+    columns.append(fit_ridge(hogb, others, "hogb")(seen(hogb, pictures, "hogb")))
     save(out / "inversion_features.png", [list(row) for row in zip(*columns, strict=True)])
 
     same = invert(vz.features.hog(), pictures[0], "hog", start=pictures[1], **run)

@@ -9,7 +9,7 @@ from tiny import tiny
 import vizjax as vz
 from vizjax.recipes.caricatures import caricature
 from vizjax.recipes.exaggeration import exaggerate
-from vizjax.recipes.moments import seen
+from vizjax.recipes.seeing import seen
 
 
 def natural(size):
@@ -19,7 +19,7 @@ def natural(size):
 
 def likeness(net, pictures, others, layer):
     """Projection of the others' features on the pictures', as a share of these, and the cosine."""
-    a, b = (np.asarray(seen(net, jnp.asarray(p), layer=layer), np.float64) for p in (pictures, others))
+    a, b = (np.asarray(seen(net, jnp.asarray(p), layer), np.float64) for p in (pictures, others))
     a, b = a.reshape(len(a), -1), b.reshape(len(b), -1)
     dot = (a * b).sum(1)
     return dot / (a * a).sum(1), dot / np.sqrt((a * a).sum(1) * (b * b).sum(1))

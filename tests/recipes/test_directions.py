@@ -8,7 +8,8 @@ from tiny import tiny
 
 import vizjax as vz
 from vizjax.recipes.directions import maximize
-from vizjax.recipes.moments import Moments, inverse_covariance, measure_moments, seen
+from vizjax.recipes.moments import Moments, inverse_covariance, measure_moments
+from vizjax.recipes.seeing import seen
 
 SMALL = {"image": vz.images.fourier(16), "steps": 8}
 
@@ -76,7 +77,7 @@ def test_whitening_turns_away_from_what_is_frequent():
 
 
 def test_the_difference_of_two_pictures_leads_from_one_to_the_other():
-    a, b = seen(tiny(), pictures(2), layer="block").mean((1, 2))
+    a, b = seen(tiny(), pictures(2), "block").mean((1, 2))
     result = maximize(tiny(), "block", (b - a)[None], image=SMALL["image"], steps=24)
     found = vz.activations(tiny(), result.images[0])["block"].mean((0, 1, 2))
     along = (found - a) @ (b - a) / jnp.sum((b - a) ** 2)

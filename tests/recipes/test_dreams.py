@@ -15,7 +15,7 @@ from tiny import tiny
 import vizjax as vz
 from vizjax.pictures import resized
 from vizjax.recipes.dreams import dream
-from vizjax.recipes.moments import seen
+from vizjax.recipes.seeing import seen
 from vizjax.recipes.zooms import zoom
 
 
@@ -51,7 +51,7 @@ still = {"transform": vz.transforms.roll(0)}
 @pytest.mark.parametrize("guided", [False, True])
 def test_it_is_the_notebooks(guided: bool):
     x, other = picture(), picture(20, 20, seed=1)
-    guide = np.asarray(seen(tiny(), other[None], layer="block"))[0] if guided else None
+    guide = np.asarray(seen(tiny(), other[None], "block"))[0] if guided else None
     found = dream(tiny(), x, "block", guide=other if guided else None, octaves=2, steps=2, **still)
     expected = by_the_notebook(x, 2, 1.4, 2, guide)
     assert found.images.shape == (1, 1, *x.shape)
@@ -100,7 +100,7 @@ def test_each_size_is_compiled_once(monkeypatch: pytest.MonkeyPatch):
 
 def test_a_guide_draws_features_to_its_own():
     x, other = picture(), picture(20, 20, seed=1)
-    guide = seen(tiny(), other[None], layer="block")[0]
+    guide = seen(tiny(), other[None], "block")[0]
     options = {"octaves": 2, "steps": 6} | still
     with_it = dream(tiny(), x, "block", guide=other, **options)
     without = dream(tiny(), x, "block", **options)

@@ -10,14 +10,24 @@ import vizjax as vz
 from vizjax.recipes.grids import Windows, draw_grid
 
 
-def test_windows_are_the_canvas_cut_up():
-    canvas = jax.random.uniform(jax.random.key(0), (1, 16, 24, 3))
+@pytest.mark.parametrize("size", [(16, 24), (13, 20)])
+def test_windows_are_the_canvas_cut_up(size: tuple[int, int]):
+    """Grey beyond it, also where cells do not fill it."""
+    canvas = jax.random.uniform(jax.random.key(0), (1, *size, 3))
     seen = Windows(tiny(), 8, 4)
-    around = np.pad(np.asarray(canvas[0]), ((4, 4), (4, 4), (0, 0)), constant_values=0.5)
+    around = [(4, 4 + whole - n) for whole, n in zip((16, 24), size, strict=True)]
+    around = np.pad(np.asarray(canvas[0]), (*around, (0, 0)), constant_values=0.5)
     cut = np.stack([around[i : i + 16, j : j + 16] for i in (0, 8) for j in (0, 8, 16)])
     found = vz.activations(seen, canvas)
     np.testing.assert_allclose(found["block"], vz.activations(tiny(), cut)["block"], atol=1e-6)
     np.testing.assert_array_equal(found["image"], canvas)
+
+
+def test_windows_gather_nothing_and_scatter_nothing():
+    slope = jax.grad(lambda x: vz.activations(Windows(tiny(), 8, 4), x)["conv1"].sum())
+    program = jax.jit(slope).lower(jnp.zeros((1, 16, 24, 3))).as_text()
+    assert "gather" not in program
+    assert "scatter" not in program
 
 
 def test_cells_show_what_is_at_their_place():

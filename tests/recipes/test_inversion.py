@@ -1,5 +1,6 @@
 """Inversion: both papers' energies and schedules, foci, strips, measures, the linear baseline."""
 
+import signal
 from typing import Any
 
 import jax
@@ -13,13 +14,14 @@ import vizjax as vz
 from vizjax.errors import InputError
 from vizjax.factory import recipe
 from vizjax.recipes.inversion import energies
-from vizjax.recipes.inversion.inverting import focus, invert, invert_layers
+from vizjax.recipes.inversion.foci import focus
+from vizjax.recipes.inversion.inverting import invert, invert_layers
 from vizjax.recipes.inversion.measures import mean_pairwise_square, psnr, squared_error, ssim
 from vizjax.recipes.inversion.methods import METHODS, STAGES
 from vizjax.recipes.inversion.reconstruction import reconstruct
 from vizjax.recipes.inversion.reports import crops, report_inversion, report_target
 from vizjax.recipes.inversion.ridge import fit_ridge
-from vizjax.recipes.moments import seen
+from vizjax.recipes.seeing import seen
 
 STEPS = 80
 CLASSICAL = {"hog": vz.features.hog(), "hogb": vz.features.hog(soft=True), "dsift": vz.features.dsift()}
@@ -45,8 +47,8 @@ def inverted(pictures: Any, layer: str = "conv1", **settings: Any) -> vz.Result:
 
 
 def relative(net: Any, layer: str, found: Any, pictures: Any) -> np.ndarray:
-    reference = seen(net, jnp.asarray(pictures), layer=layer)
-    error = squared_error(seen(net, jnp.asarray(found), layer=layer), reference)
+    reference = seen(net, jnp.asarray(pictures), layer)
+    error = squared_error(seen(net, jnp.asarray(found), layer), reference)
     return np.sqrt(error / squared_error(reference, np.zeros_like(reference)))
 
 
@@ -154,10 +156,10 @@ def test_rougher_pictures_where_variation_costs_less():
 
 def test_a_focus_is_all_that_is_inverted():
     picture, shape = smooth(1), (12, 12, 8)
-    reference = np.asarray(seen(tiny(), picture, layer="conv1"))[0]
+    reference = np.asarray(seen(tiny(), picture, "conv1"))[0]
     for mask in (focus(shape, side=4), focus(shape, channels=range(4))):
         result = inverted(picture, mask=mask, steps=240)
-        apart = np.asarray(seen(tiny(), result.images[:, 0], layer="conv1"))[0] - reference
+        apart = np.asarray(seen(tiny(), result.images[:, 0], "conv1"))[0] - reference
         inside, outside = (
             np.linalg.norm(m * apart) / np.linalg.norm(m * reference) for m in (mask, 1 - mask)
         )
@@ -175,6 +177,22 @@ def test_a_strip_of_layers():
     assert strip.recipe["layer"] == ["conv1", "logits"]
     one = inverted(smooth(1)[0], "logits", starts=2)
     np.testing.assert_array_equal(strip.images[1], one.images[0])
+
+
+def test_an_interrupted_strip_keeps_its_layers():
+    """Those finished, and the one that was cut."""
+
+    def stop(count: int, scores: Any) -> None:
+        made.append(count)
+        if len(made) == 5:
+            signal.raise_signal(signal.SIGINT)
+
+    made: list[int] = []
+    with pytest.raises(vz.Interrupted) as caught:
+        invert_layers(tiny(), smooth(1)[0], ["conv1", "conv2", "logits"], steps=4, on_step=stop)
+    strip = caught.value.result
+    assert strip.recipe["layer"] == ["conv1", "conv2"]
+    assert np.isfinite(strip.scores).sum(1).tolist() == [4, 1]
 
 
 def test_artificial_representations():
@@ -214,15 +232,15 @@ def test_a_ridge_regression_inverts_what_is_linear():
     pictures = smooth(12)
     net = tiny()
     inverse = fit_ridge(net, pictures[:10], "conv1", penalty=1e-6)
-    near = squared_error(inverse(seen(net, pictures[10:], layer="conv1")), pictures[10:])
+    near = squared_error(inverse(seen(net, pictures[10:], "conv1")), pictures[10:])
     flat = squared_error(np.full_like(pictures[10:], pictures.mean()), pictures[10:])
     assert (near < 0.1 * flat).all()
     poor = fit_ridge(net, pictures[:10], "conv1", penalty=10.0)
-    assert (squared_error(poor(seen(net, pictures[10:], layer="conv1")), pictures[10:]) > 2 * near).all()
-    whole = fit_ridge(net, pictures[:10], "pool")(seen(net, pictures[:10], layer="pool"))
+    assert (squared_error(poor(seen(net, pictures[10:], "conv1")), pictures[10:]) > 2 * near).all()
+    whole = fit_ridge(net, pictures[:10], "pool")(seen(net, pictures[:10], "pool"))
     assert whole.shape == (10, 24, 24, 3)
     few = fit_ridge(net, pictures[:2, :6, :6], "conv2")  # fewer positions than features
-    assert np.isfinite(few(seen(net, pictures[:2, :6, :6], layer="conv2"))).all()
+    assert np.isfinite(few(seen(net, pictures[:2, :6, :6], "conv2"))).all()
 
 
 def test_inversion_is_nearer_than_the_linear_baseline():
@@ -282,13 +300,11 @@ def test_published_errors_on_camera_and_chelsea():
     errors = {}
     for name, net in CLASSICAL.items():
         result = invert(net, others[:2], name)
-        unit = mean_pairwise_square(seen(net, others, layer=name))
-        reference = seen(net, others[:2], layer=name)
-        errors[name] = np.sqrt(squared_error(seen(net, result.images[:, 0], layer=name), reference) / unit)
+        unit = mean_pairwise_square(seen(net, others, name))
+        reference = seen(net, others[:2], name)
+        errors[name] = np.sqrt(squared_error(seen(net, result.images[:, 0], name), reference) / unit)
         linear = fit_ridge(net, others[2:], name)(reference)
-        assert (
-            errors[name] < 0.7 * np.sqrt(squared_error(seen(net, linear, layer=name), reference) / unit)
-        ).all()
+        assert (errors[name] < 0.7 * np.sqrt(squared_error(seen(net, linear, name), reference) / unit)).all()
     assert (errors["hog"] <= 0.35).all()
     assert (errors["hogb"] <= 0.15).all()
     assert (errors["hogb"] < 0.5 * errors["hog"]).all()

@@ -18,11 +18,11 @@ from vizjax.errors import InputError
 from vizjax.files import read_recipe
 from vizjax.interruption import Interrupted
 from vizjax.models.vgg import VGG
+from vizjax.recipes.seeing import seen
 from vizjax.recipes.style.inputs import checked
 from vizjax.recipes.style.losses import CONVENTIONS, factors, style_objective
 from vizjax.recipes.style.masks import fitted_masks
 from vizjax.recipes.style.references import mean_grams, references
-from vizjax.recipes.style.seeing import seen_at
 from vizjax.recipes.style.textures import synthesize
 from vizjax.recipes.style.transfer import stylize
 
@@ -144,7 +144,7 @@ def test_blended_styles_have_the_gradient_of_the_sum():
     shares, net = (0.25, 0.75), tiny()
     together = mean_grams(net, (STYLE, OTHER), ("relu1",), shares, False)[0]
     apart = mean_grams(net, (STYLE, OTHER), ("relu1",), shares, True)[0]
-    x, places = seen_at(net, CONTENT, ("relu1",))[0], 12 * 16
+    x, places = seen(net, CONTENT[None], ("relu1",))[0], 12 * 16
 
     def each(x: jax.Array) -> jax.Array:
         return sum(s * objectives.style_loss(x, g[None] * places) for s, g in zip(shares, apart, strict=True))
@@ -189,15 +189,15 @@ def test_content_is_kept_the_better_the_more_it_weighs():
 @pytest.mark.parametrize("convention", CONVENTIONS)
 def test_the_score_is_minus_the_loss_of_the_convention(convention: str):
     result = stylize(tiny(), CONTENT, STYLE, ratio=0.5, convention=convention, **LAYERS, steps=1)
-    of_content = seen_at(tiny(), CONTENT, ("block",))
+    of_content = seen(tiny(), CONTENT[None], ("block",))
     grams = mean_grams(
         tiny(), [np.asarray(vz.pictures.resized(STYLE, (32, 23)))], LAYERS["style_layers"], (1.0,), False
     )
     a, b = factors(convention, of_content, grams)
     # the spectrum's black and white
-    seen = seen_at(tiny(), np.clip(CONTENT, 1 / 510, 1 - 1 / 510), ("block", *LAYERS["style_layers"]))
-    expected = 0.5 * a[0] * objectives.content_loss(seen[0], of_content[0])
-    for x, gram, w in zip(seen[1:], grams, b[:, 0], strict=True):
+    acts = seen(tiny(), np.clip(CONTENT, 1 / 510, 1 - 1 / 510)[None], ("block", *LAYERS["style_layers"]))
+    expected = 0.5 * a[0] * objectives.content_loss(acts[0], of_content[0])
+    for x, gram, w in zip(acts[1:], grams, b[:, 0], strict=True):
         expected += w * objectives.style_loss(x, gram * x[0, ..., 0].size)
     np.testing.assert_allclose(-result.baseline[0], expected, rtol=1e-3)
 
@@ -362,6 +362,19 @@ def test_an_interruption_keeps_the_picture():
         stylize(tiny(), CONTENT, STYLE, **LAYERS, steps=(2, 6), on_step=stop)
     assert caught.value.result.images.shape == (1, 1, 24, 32, 3)
     assert made == 3
+
+
+def test_an_interruption_of_a_later_size_keeps_the_size_before():
+    def stop(count: int, scores: Any) -> None:
+        made.append(count)
+        if len(made) == 3:
+            raise KeyboardInterrupt  # where the second size had not made a step
+
+    made: list[int] = []
+    with pytest.raises(Interrupted) as caught:
+        stylize(tiny(), CONTENT, STYLE, **LAYERS, steps=(2, 6), on_step=stop)
+    assert caught.value.result.images.shape == (1, 1, 12, 16, 3)
+    assert caught.value.result.scores.shape == (1, 2)
 
 
 def test_the_recipe_is_saved(tmp_path: Any):

@@ -15,8 +15,9 @@ from vizjax.errors import InputError, check_counts, unknown
 from vizjax.features import FEATURES
 from vizjax.features.gradients import grey
 from vizjax.models import DEFAULT, MODELS
+from vizjax.recipes.inversion.foci import focus
 from vizjax.recipes.inversion.invariance import Invariance, gaussian, measure_invariance
-from vizjax.recipes.inversion.inverting import focus, invert_layers
+from vizjax.recipes.inversion.inverting import invert_layers
 from vizjax.recipes.inversion.methods import METHODS
 from vizjax.recipes.inversion.reconstruction import reconstruct
 from vizjax.recipes.inversion.reports import crops, report_inversion, report_target

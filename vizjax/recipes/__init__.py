@@ -7,8 +7,9 @@ from vizjax.recipes.dreams import dream
 from vizjax.recipes.exaggeration import exaggerate
 from vizjax.recipes.grids import draw_grid
 from vizjax.recipes.interpolation import interpolate
+from vizjax.recipes.inversion.foci import focus
 from vizjax.recipes.inversion.invariance import measure_invariance
-from vizjax.recipes.inversion.inverting import focus, invert, invert_layers
+from vizjax.recipes.inversion.inverting import invert, invert_layers
 from vizjax.recipes.inversion.reconstruction import reconstruct
 from vizjax.recipes.inversion.reports import report_inversion
 from vizjax.recipes.inversion.ridge import fit_ridge

@@ -10,7 +10,7 @@ from vizjax import images, objectives, transforms
 from vizjax.ascent import Objective, Result
 from vizjax.errors import InputError
 from vizjax.factory import factory
-from vizjax.recipes.moments import seen
+from vizjax.recipes.seeing import seen
 from vizjax.render import render
 
 
@@ -47,7 +47,7 @@ def caricature(
         (1, 1, 32, 32, 3)
     """
     pictures = jnp.asarray(pictures)
-    reference = seen(net, pictures, layer=layer)
+    reference = seen(net, pictures, layer)
     still = transforms.gentle(4, (0.98, 1.0, 1.02))
     h, w = pictures.shape[1:3]
     defaults: dict[str, Any] = {"image": images.fourier((h, w)), "transform": still}

@@ -39,9 +39,9 @@ def maximize(
 
     Example:
         >>> import jax.numpy as jnp, vizjax as vz
-        >>> from vizjax.recipes.moments import seen
+        >>> from vizjax.recipes.seeing import seen
         >>> net, picture = vz.load("efficientnet_lite0"), jnp.ones((1, 32, 32, 3))
-        >>> vector = (seen(net, picture, layer="stem") - seen(net, 0 * picture, layer="stem")).mean((1, 2))
+        >>> vector = (seen(net, picture, "stem") - seen(net, 0 * picture, "stem")).mean((1, 2))
         >>> maximize(net, "stem", vector, image=vz.images.fourier(32), steps=2).images.shape
         (1, 1, 32, 32, 3)
     """

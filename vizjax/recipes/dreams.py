@@ -1,6 +1,6 @@
 """DeepDream: what a layer sees in a picture, amplified from coarse to fine."""
 
-import signal
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -11,9 +11,9 @@ from vizjax import images, nn, objectives, transforms, updates
 from vizjax.ascent import Objective, Result
 from vizjax.errors import InputError, check_counts
 from vizjax.factory import factory
-from vizjax.interruption import Interrupted
 from vizjax.pictures import resized
-from vizjax.recipes.moments import seen
+from vizjax.recipes.seeing import seen
+from vizjax.recipes.stages import joined, staged
 from vizjax.render import render
 from vizjax.tiles import tiled
 
@@ -66,39 +66,35 @@ def dream(
     if ratio <= 1:
         raise InputError(f"octaves grow by a ratio above 1, not {ratio}; the usual one is 1.4")
     key = jax.random.key(0) if key is None else key
-    number: int | None = None
-    full = picture.shape[:2]
-    parts: list[Result] = []
+    full, channels = picture.shape[:2], picture.shape[-1]
     large = max(full) > tile
     settings = {
         "steps": 10, "rectify": nn.plain, "transform": transforms.roll(tile // 2 if large else 32),
         "optimizer": updates.chain(updates.normalized(step / 255), updates.clip_pixels()),
     } | settings  # fmt: skip
-    wanted = None if guide is None else seen(net, guide[None], layer=layer)
+    wanted = None if guide is None else seen(net, guide[None], layer)
     shown = tiled(net, layer, tile) if large else net
-    detail = np.zeros((1, 1, picture.shape[-1]), np.float32)
-    for octave in range(octaves):
-        size = tuple(max(1, round(side / ratio ** (octaves - 1 - octave))) for side in full)
-        base, image = resized(picture, size), images.pixels(size, channels=picture.shape[-1])
-        run = {"key": jax.random.fold_in(key, octave), "every": every, "image": image} | settings
-        run["start"] = base + resized(detail, size)
-        try:
-            part = render(shown, _dreamt(layer, guide is not None), wanted, **run)
-        except Interrupted as stop:
-            part, number = stop.result, stop.number
-        except KeyboardInterrupt:  # before its first step was made
-            if not parts:
-                raise
-            number = signal.SIGINT
-            break
-        parts, detail = [*parts, part], part.images[0, 0] - base
-        if number:
-            break
+    objective = _dreamt(layer, guide is not None)
+
+    def dreamt_on(dreamt: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """The picture in a size, with what another size has added to it."""
+        return resized(picture, size) + resized(dreamt - resized(picture, dreamt.shape[:2]), size)
+
+    def octave_by_octave() -> Iterator[Result]:
+        now = picture
+        for octave in range(octaves):
+            size = tuple(max(1, round(side / ratio ** (octaves - 1 - octave))) for side in full)
+            run = {"image": images.pixels(size, channels=channels), "every": every} | settings
+            run |= {"key": jax.random.fold_in(key, octave), "start": dreamt_on(now, size)}
+            part = render(shown, objective, wanted, **run)
+            now = part.images[0, 0]
+            yield part
+
     told = {"layer": layer, "octaves": octaves, "ratio": ratio, "guided": guide is not None}
-    result = _joined(parts, picture + resized(detail, full), told)
-    if number:
-        raise Interrupted(result, number)
-    return result
+    return staged(
+        octave_by_octave(),
+        lambda parts: joined(parts, lambda dreamt: np.clip(dreamt_on(dreamt, full), 0, 1), told),
+    )
 
 
 @factory
@@ -106,15 +102,3 @@ def _dreamt(layer: str, guided: bool) -> Objective:
     if guided:
         return lambda acts, guide: objectives.best_match(acts[layer], guide)
     return lambda acts, _: objectives.deepdream(acts[layer])
-
-
-def _joined(parts: list[Result], picture: Picture, told: dict[str, Any]) -> Result:
-    frames = [f for part in parts if part.frames is not None for f in part.frames[0, :, 0]]
-    grown = [resized(f, picture.shape[:2]) for f in frames]
-    return parts[-1]._replace(
-        images=np.clip(picture, 0, 1)[None, None],
-        scores=np.concatenate([part.scores for part in parts], axis=1),
-        baseline=parts[0].baseline,
-        frames=np.clip(grown, 0, 1)[None, :, None] if grown else None,
-        recipe=parts[-1].recipe | told,
-    )

@@ -10,9 +10,9 @@ from vizjax import images, transforms
 from vizjax.activations import layers
 from vizjax.ascent import Result
 from vizjax.errors import InputError
-from vizjax.recipes.moments import seen
 from vizjax.recipes.presets.preimages import mahendran_2016
 from vizjax.recipes.presets.units import unit_objective
+from vizjax.recipes.seeing import seen
 from vizjax.render import render
 
 
@@ -50,7 +50,7 @@ def exaggerate(
     """
     if picture.shape[0] != picture.shape[1]:
         raise InputError(f"the picture must be square, not {picture.shape[:2]}; crop it")
-    features = np.maximum(np.asarray(seen(net, jnp.asarray(picture)[None], layer=layer)), 0)
+    features = np.maximum(np.asarray(seen(net, jnp.asarray(picture)[None], layer)), 0)
     if not (square := np.sum(np.square(features))) > 0:
         raise InputError(f"nothing in the picture makes layer {layer!r} positive; choose another layer")
     stride = layers(net)[layer].stride or 1

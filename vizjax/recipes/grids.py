@@ -5,6 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax import lax
 from jaxtyping import Array, Float
 
 from vizjax import images, nn, objectives, transforms
@@ -12,7 +13,7 @@ from vizjax.activations import Coroutine
 from vizjax.ascent import Objective, Result
 from vizjax.errors import InputError, check_counts
 from vizjax.factory import factory
-from vizjax.recipes.moments import seen
+from vizjax.recipes.seeing import seen
 from vizjax.render import render
 
 
@@ -38,12 +39,13 @@ class Windows(nnx.Module):
 
     def __call__(self, images: Float[Array, "n h w c"], rectify: nn.Rectify = nn.plain) -> Coroutine:
         """Hands out the inner net's activations of all windows."""
-        h, w, c = images.shape[1:]
-        border, side = (self.margin, self.margin), self.cell + 2 * self.margin
-        canvas = jnp.pad(images, ((0, 0), border, border, (0, 0)), constant_values=0.5)
-        down, right = (np.arange(0, size, self.cell)[:, None] + np.arange(side) for size in (h, w))
-        cut = canvas[:, down[:, None, :, None], right[None, :, None, :]]
-        return (yield from self.net(cut.reshape(-1, side, side, c), rectify=rectify))
+        side, sizes = self.cell + 2 * self.margin, images.shape[1:3]
+        around = [(self.margin, self.margin + -size % self.cell) for size in sizes]
+        cut = jnp.pad(images, ((0, 0), *around, (0, 0)), constant_values=0.5)
+        for axis, size in enumerate(sizes, 1):  # slices, for indices would make the gradient a scatter
+            places = range(0, size, self.cell)
+            cut = jnp.stack([lax.slice_in_dim(cut, i, i + side, axis=axis - 4) for i in places], axis)
+        return (yield from self.net(cut.reshape(-1, *cut.shape[3:]), rectify=rectify))
 
 
 def draw_grid(
@@ -80,7 +82,7 @@ def draw_grid(
         (1, 1, 64, 64, 3)
     """
     windows = Windows(net, cell, margin)
-    reference = seen(net, jnp.asarray(picture)[None], layer=layer)
+    reference = seen(net, jnp.asarray(picture)[None], layer)
     if reference.ndim != 4 or "image" in settings:
         raise InputError(
             f"a grid is of a layer with positions, on a canvas of its own, but layer {layer!r} is "

@@ -1,14 +1,12 @@
 """What a layer's activations are like over pictures: mean, covariance, and what whitens them."""
 
-import functools
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from vizjax.activations import activations
 from vizjax.errors import InputError
+from vizjax.recipes.seeing import seen
 
 Values = Array | np.ndarray
 
@@ -25,29 +23,6 @@ class Moments(NamedTuple):
     mean: Float[np.ndarray, " c"]
     covariance: Float[np.ndarray, "c c"]
     positions: int
-
-
-@functools.partial(jax.jit, static_argnames="layer")
-def seen(net: Any, pictures: Float[Values, "n h w c"], layer: str) -> Float[Array, "n *places c2"]:
-    """A layer's activation of pictures, compiled.
-
-    Args:
-        net: a net.
-        pictures: in [0, 1].
-        layer: its name.
-
-    Returns:
-        The activation.
-
-    Raises:
-        InputError: at an unknown layer or unfit pictures.
-
-    Example:
-        >>> import jax.numpy as jnp, vizjax as vz
-        >>> seen(vz.load("efficientnet_lite0"), jnp.ones((1, 32, 32, 3)), layer="stem").shape
-        (1, 16, 16, 32)
-    """
-    return activations(net, pictures)[layer]
 
 
 def measure_moments(
@@ -71,7 +46,7 @@ def measure_moments(
     """
     total, products, count = np.zeros(()), np.zeros(()), 0
     for first in range(0, len(pictures), batch):
-        x = np.asarray(seen(net, pictures[first : first + batch], layer=layer), np.float64)
+        x = np.asarray(seen(net, pictures[first : first + batch], layer), np.float64)
         x = x.reshape(-1, x.shape[-1])
         total, products, count = total + x.sum(0), products + x.T @ x, count + len(x)
     mean = total / count

@@ -1,6 +1,6 @@
 """Endless zooms: a dream, its middle enlarged, a dream of that, and so on."""
 
-import signal
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -9,9 +9,9 @@ from jaxtyping import Array, Float
 
 from vizjax.ascent import Result
 from vizjax.errors import InputError, check_counts
-from vizjax.interruption import Interrupted
 from vizjax.pictures import resized
 from vizjax.recipes.dreams import dream
+from vizjax.recipes.stages import joined, staged
 
 Picture = Float[np.ndarray, "h w c"]
 
@@ -57,29 +57,17 @@ def zoom(
     h, w = picture.shape[:2]
     edge = (1 - 1 / growth) / 2
     inner = (edge * w, edge * h, (1 - edge) * w, (1 - edge) * h)
-    number: int | None = None
-    shown = [picture]
-    parts: list[Result] = []
-    for i in range(frames):
-        seen = shown[-1] if i == 0 else np.clip(resized(shown[-1], (h, w), inner), 0, 1)
-        try:
-            part = dream(net, seen, layer, key=jax.random.fold_in(key, i), **settings)
-        except Interrupted as stop:
-            part, number = stop.result, stop.number
-        except KeyboardInterrupt:  # before its first step was made
-            if not parts:
-                raise
-            number = signal.SIGINT
-            break
-        shown, parts = [*shown, part.images[0, 0]], [*parts, part]
-        if number:
-            break
-    result = part._replace(
-        scores=np.concatenate([part.scores for part in parts], axis=1),
-        baseline=parts[0].baseline,
-        frames=np.stack(shown)[None, :, None],
-        recipe=part.recipe | {"frames": len(parts), "growth": growth},
-    )
-    if number:
-        raise Interrupted(result, number)
-    return result
+
+    def frame_by_frame() -> Iterator[Result]:
+        now = picture
+        for i in range(frames):
+            part = dream(net, now, layer, key=jax.random.fold_in(key, i), **settings)
+            now = np.clip(resized(part.images[0, 0], (h, w), inner), 0, 1)
+            yield part
+
+    def flight(parts: list[Result]) -> Result:
+        whole = joined(parts, np.asarray, {"frames": len(parts), "growth": growth})
+        shown = [picture, *(part.images[0, 0] for part in parts)]
+        return whole._replace(frames=np.stack(shown)[None, :, None])
+
+    return staged(frame_by_frame(), flight)

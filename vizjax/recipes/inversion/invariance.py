@@ -15,7 +15,7 @@ from vizjax.features import Representation
 from vizjax.recipes.inversion.changes import CHANGES, Change
 from vizjax.recipes.inversion.inverting import invert
 from vizjax.recipes.inversion.measures import mean_pairwise_square, squared_error
-from vizjax.recipes.moments import seen
+from vizjax.recipes.seeing import seen
 
 Values = Array | np.ndarray
 
@@ -69,20 +69,20 @@ def measure_invariance(
         (['blur', 'contrast', 'rotation', 'scale', 'shift'], True)
     """
     pictures, others = jnp.asarray(pictures), jnp.asarray(others)
-    unit = mean_pairwise_square(seen(net, others, layer=layer))
-    reference = seen(net, pictures, layer=layer)
+    unit = mean_pairwise_square(seen(net, others, layer))
+    reference = seen(net, pictures, layer)
 
     def apart(x: Array, y: Array, unit: float) -> float:
         return float(np.sqrt(squared_error(x, y).mean() / unit))
 
-    moved = {name: apart(seen(net, f(pictures), layer=layer), reference, unit) for name, f in changes.items()}
+    moved = {name: apart(seen(net, f(pictures), layer), reference, unit) for name, f in changes.items()}
     result = invert(net, pictures, layer, **settings)
     found = jnp.asarray(result.images).reshape(len(pictures), -1, *pictures.shape[1:])
     each = jnp.repeat(pictures, found.shape[1], axis=0)
     found = found.reshape(each.shape)
     target = jnp.repeat(reference, len(each) // len(pictures), axis=0)
     return Invariance(
-        moved, 1 - float(np.mean(list(moved.values()))), apart(seen(net, found, layer=layer), target, unit),
+        moved, 1 - float(np.mean(list(moved.values()))), apart(seen(net, found, layer), target, unit),
         apart(found, each, mean_pairwise_square(others)), result,
     )  # fmt: skip
 

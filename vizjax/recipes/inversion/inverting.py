@@ -1,8 +1,9 @@
 """Inversion: pictures that a layer cannot tell from given ones."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -10,7 +11,8 @@ from jaxtyping import Array, Float
 from vizjax.ascent import Result
 from vizjax.errors import InputError
 from vizjax.recipes.inversion.reconstruction import reconstruct
-from vizjax.recipes.moments import seen
+from vizjax.recipes.seeing import seen
+from vizjax.recipes.stages import staged
 
 Values = Array | np.ndarray
 
@@ -45,7 +47,7 @@ def invert(net: Any, pictures: Float[Values, "*jobs h w c"], layer: str, **setti
     pictures = jnp.asarray(pictures)
     pictures = pictures[None] if pictures.ndim == 3 else pictures
     _, h, w, channels = pictures.shape
-    return reconstruct(net, seen(net, pictures, layer=layer), layer, (h, w, channels), **settings)
+    return reconstruct(net, seen(net, pictures, layer), layer, (h, w, channels), **settings)
 
 
 def invert_layers(
@@ -64,6 +66,7 @@ def invert_layers(
 
     Raises:
         InputError: without layers, or where `invert` does.
+        Interrupted: at Ctrl-C, with the layers until then.
 
     References:
         Mahendran & Vedaldi, CVPR 2015, figure 6.
@@ -76,45 +79,11 @@ def invert_layers(
     """
     if not len(layers):
         raise InputError("a strip is of one or more layers; name some, such as ['stem', 'blocks.4']")
-    results = [invert(net, picture, layer, **settings) for layer in layers]
-    told = {name: [result.recipe[name] for result in results] for name in ("layer", "method", "weights")}
-
-    def joined(name: str) -> Any:
-        parts = [getattr(r, name) for r in results]
-        return None if parts[0] is None else np.concatenate(parts)
-
-    arrays = {name: joined(name) for name in ("images", "scores", "final", "baseline", "alive", "frames")}
-    return Result(**arrays, recipe=results[0].recipe | told)
+    return staged((invert(net, picture, layer, **settings) for layer in layers), _strip)
 
 
-def focus(
-    shape: Sequence[int], *, side: int | None = None, channels: Iterable[int] | None = None
-) -> Float[np.ndarray, "*places c"]:  # fmt: skip
-    """A mask of what matters of a representation, for ``invert(..., mask=focus(...))``.
-
-    Args:
-        shape: of one picture's representation.
-        side: of a square of positions in the middle; None for all positions.
-        channels: numbers; None for all.
-
-    Returns:
-        1 where it matters, 0 elsewhere.
-
-    Raises:
-        InputError: at a square or channels that are not there.
-
-    References:
-        Mahendran & Vedaldi, CVPR 2015, figures 9 and 10.
-
-    Example:
-        >>> focus((4, 4, 8), side=2, channels=range(4)).sum().item()
-        16.0
-    """
-    mask, chosen = np.zeros(shape, np.float32), list(range(shape[-1]) if channels is None else channels)
-    if not chosen or not 0 <= min(chosen) <= max(chosen) < shape[-1]:
-        raise InputError(f"channels are 0 ... {shape[-1] - 1} here, not {chosen}; choose some of these")
-    if side is not None and (len(shape) != 3 or not 1 <= side <= min(shape[:2])):
-        raise InputError(f"a representation of {tuple(shape)} has no square of {side} x {side} positions")
-    places = [slice((n - side) // 2, (n - side) // 2 + side) if side else slice(None) for n in shape[:-1]]
-    mask[(*places, chosen)] = 1
-    return mask
+def _strip(parts: list[Result]) -> Result:
+    told = {name: [part.recipe[name] for part in parts] for name in ("layer", "method", "weights")}
+    shown = [part._replace(recipe={}, optimizer_state=None, params=None) for part in parts]
+    strip = jax.tree.map(lambda *layers: np.concatenate(layers), *shown)
+    return strip._replace(recipe=parts[0].recipe | told)

@@ -10,9 +10,9 @@ from vizjax import nn
 from vizjax.activations import layers
 from vizjax.ascent import Result
 from vizjax.errors import InputError, check_counts, unknown
-from vizjax.interruption import Interrupted
 from vizjax.recipes.inversion.energies import middle
 from vizjax.recipes.inversion.methods import METHODS, Plan
+from vizjax.recipes.stages import staged
 from vizjax.render import render
 
 Values = Array | np.ndarray
@@ -60,11 +60,8 @@ def reconstruct(
     settings = plan.settings | {"rectify": nn.plain} | settings
     start = None if start is None else _widened(np.asarray(start), plan.spare)
     about = {"layer": layer, "method": method, "weights": chosen}
-    try:
-        result = render(net, plan.objective(layer), targets, start=start, **settings)
-    except Interrupted as stop:
-        raise Interrupted(_finished(stop.result, size, about), stop.number) from None
-    return _finished(result, size, about)
+    drawn = (render(net, plan.objective(layer), x, start=start, about=about, **settings) for x in [targets])
+    return staged(drawn, lambda parts: _cropped(parts[0], size))
 
 
 def _planned(net: Any, layer: str, size: Size, method: str, stages: str | None, steps: int | None) -> Plan:
@@ -109,9 +106,9 @@ def _widened(start: np.ndarray, spare: int) -> np.ndarray:
     return np.pad(start, ((before, spare - before), (before, spare - before), (0, 0)), mode="edge")
 
 
-def _finished(result: Result, size: Size, about: dict[str, Any]) -> Result:
+def _cropped(result: Result, size: Size) -> Result:
     def cropped(x: np.ndarray) -> np.ndarray:
         return middle(x, (*x.shape[:-3], *size))
 
     frames = None if result.frames is None else cropped(result.frames)
-    return result._replace(images=cropped(result.images), frames=frames, recipe=result.recipe | about)
+    return result._replace(images=cropped(result.images), frames=frames)

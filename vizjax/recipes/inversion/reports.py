@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from vizjax.recipes.inversion.measures import mean_pairwise_square, psnr, squared_error, ssim
 from vizjax.recipes.inversion.ridge import fit_ridge
-from vizjax.recipes.moments import seen
+from vizjax.recipes.seeing import seen
 
 Values = Array | np.ndarray
 
@@ -69,13 +69,13 @@ def report_inversion(
         [0.0]
     """
     found, picture = jnp.asarray(found), jnp.asarray(picture)
-    reference = seen(net, picture[None], layer=layer)
-    square = squared_error(seen(net, found, layer=layer), reference)
+    reference = seen(net, picture[None], layer)
+    square = squared_error(seen(net, found, layer), reference)
     measures = {"error": np.sqrt(square / np.sum(np.square(reference))), "psnr": psnr(found, picture[None])}
     if min(picture.shape[:2]) >= 11:
         measures["ssim"] = np.asarray(ssim(found, picture[None]))
     if others is not None:
-        square = square / mean_pairwise_square(seen(net, jnp.asarray(others), layer=layer))
+        square = square / mean_pairwise_square(seen(net, jnp.asarray(others), layer))
         measures |= {"normalized": np.sqrt(square), "squared": square}
     told: dict[str, Any] = {name: values.tolist() for name, values in measures.items()}
     told["order"] = np.argsort(measures["error"]).tolist()
@@ -107,7 +107,7 @@ def report_target(
         10.0
     """
     found = jnp.asarray(found)
-    values, probabilities = (np.asarray(seen(net, found, layer=name)) for name in (layer, "probabilities"))
+    values, probabilities = (np.asarray(seen(net, found, name)) for name in (layer, "probabilities"))
     residual = np.linalg.norm(values - target, axis=1) / np.linalg.norm(target)
     probability = probabilities[:, int(np.argmax(target))]
     return {

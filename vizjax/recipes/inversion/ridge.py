@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from vizjax.activations import layers
 from vizjax.errors import InputError, unknown
-from vizjax.recipes.moments import seen
+from vizjax.recipes.seeing import seen
 
 Values = Array | np.ndarray
 
@@ -59,7 +59,7 @@ def fit_ridge(
     if layer not in facts:
         raise unknown("layer", layer, facts, "vizjax.layers(net) lists them")
     pictures = jnp.asarray(pictures)
-    representation = seen(net, pictures, layer=layer)
+    representation = seen(net, pictures, layer)
     fact, size = facts[layer], pictures.shape[1:]
     patches = _patches(size, representation.shape[1:-1], fact.stride, fact.center)
     x, y = (

@@ -10,7 +10,7 @@ from jaxtyping import Array
 
 from vizjax.errors import InputError
 from vizjax.pictures import resized
-from vizjax.recipes.style.seeing import seen_at
+from vizjax.recipes.seeing import seen
 
 
 def regions(masks: Sequence[np.ndarray], styles: int) -> tuple[np.ndarray, ...]:
@@ -64,7 +64,7 @@ def fitted_masks(
         >>> [m.shape for m in fitted_masks(net, picture, [np.ones((64, 64))], ("stem", "blocks.4"))]
         [(1, 16, 16), (1, 4, 4)]
     """
-    shapes = [x.shape[1:3] for x in jax.eval_shape(lambda net, p: seen_at(net, p, layers), net, picture)]
+    shapes = [x.shape[1:3] for x in jax.eval_shape(lambda net, p: seen(net, p[None], layers), net, picture)]
     return tuple(
         # a little weight everywhere, so that a region that a coarse layer misses is no division by zero
         jnp.clip(jnp.stack([jnp.asarray(resized(m[..., None], s)[..., 0]) for m in masks]), 1e-6, 1)

@@ -1,12 +1,9 @@
 """The pictures of style transfer: their colours, where they start, and how they come out."""
 
-from typing import Any
-
 import jax.numpy as jnp
 import numpy as np
 
 from vizjax import color as colors
-from vizjax.ascent import Result
 from vizjax.errors import unknown
 from vizjax.pictures import resized
 from vizjax.recipes.style.inputs import Inputs
@@ -77,35 +74,25 @@ def started(inputs: Inputs, start: str | np.ndarray, size: tuple[int, int]) -> n
     return resized(np.asarray(start), size)
 
 
-def joined(parts: list[Result], source: np.ndarray | None, told: dict[str, Any]) -> Result:
-    """The results of several sizes as one.
+def colored(picture: np.ndarray, source: np.ndarray | None) -> np.ndarray:
+    """A picture as it is shown: in range, and in another's colours where these are kept.
 
     Args:
-        parts: results of one picture each, the smallest first.
-        source: a picture whose colours the result gets; None for its own.
-        told: what the recipe says besides.
+        picture: of any range.
+        source: in whose colours, of any size; None for its own.
 
     Returns:
-        The last picture, with all scores, and all frames in its size.
+        A picture in [0, 1].
+
+    References:
+        Gatys et al., Preserving Color in Neural Artistic Style Transfer, 2016 (luminance only).
 
     Example:
-        >>> part = Result(np.ones((1, 1, 4, 4, 3), np.float32), np.ones((1, 2)), *[np.ones(1)] * 3, {})
-        >>> joined([part, part], None, {}).scores.shape
-        (1, 4)
+        >>> colored(np.full((2, 2, 3), 1.5, np.float32), None).max().item()
+        1.0
     """
-
-    def finished(pictures: np.ndarray) -> np.ndarray:
-        if source is not None:
-            brightness = colors.luminance(jnp.asarray(pictures))
-            pictures = np.asarray(colors.with_luminance(jnp.asarray(resized(source, size)), brightness))
-        return np.clip(pictures, 0, 1)
-
-    size = parts[-1].images.shape[2:4]
-    frames = [f for part in parts if part.frames is not None for f in part.frames[0, :, 0]]
-    return parts[-1]._replace(
-        images=finished(parts[-1].images),
-        scores=np.concatenate([part.scores for part in parts], axis=1),
-        baseline=parts[0].baseline,
-        frames=finished(np.stack([resized(f, size) for f in frames]))[None, :, None] if frames else None,
-        recipe=parts[-1].recipe | told,
-    )
+    if source is not None:
+        brightness = colors.luminance(jnp.asarray(picture))
+        fitted = jnp.asarray(resized(source, picture.shape[:2]))
+        picture = np.asarray(colors.with_luminance(fitted, brightness))
+    return np.clip(picture, 0, 1)

@@ -9,10 +9,10 @@ from jaxtyping import Array
 
 from vizjax import objectives
 from vizjax.pictures import resized
+from vizjax.recipes.seeing import seen
 from vizjax.recipes.style.inputs import Inputs
 from vizjax.recipes.style.losses import References, factors
 from vizjax.recipes.style.masks import fitted_masks
-from vizjax.recipes.style.seeing import seen_at
 
 
 def mean_grams(
@@ -37,9 +37,9 @@ def mean_grams(
         >>> [g.shape for g in mean_grams(vz.load("efficientnet_lite0"), styles, ("stem",), (0.5, 0.5), True)]
         [(2, 32, 32)]
     """
-    seen = [seen_at(net, style, layers) for style in styles]
+    acts = [seen(net, style[None], layers) for style in styles]
     found = []
-    for xs in zip(*seen, strict=True):
+    for xs in zip(*acts, strict=True):
         each = jnp.concatenate([objectives.gram(x) / x[0, ..., 0].size for x in xs])
         found.append(each if apart else jnp.tensordot(jnp.asarray(blend, jnp.float32), each, 1)[None])
     return tuple(found)
@@ -74,7 +74,7 @@ def references(
         for s in inputs.styles
     ]
     picture, layers, masks = resized(inputs.content, size), inputs.style_layers, None
-    content = seen_at(net, picture, inputs.content_layers)
+    content = seen(net, picture[None], inputs.content_layers)
     grams = mean_grams(net, styles, layers, inputs.blend, apart=inputs.masks is not None)
     if inputs.masks is not None:
         masks = fitted_masks(net, picture, inputs.masks, layers)

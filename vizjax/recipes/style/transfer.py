@@ -1,6 +1,6 @@
 """Neural style: the content of one picture in the style of others, or style alone."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -10,11 +10,11 @@ from jaxtyping import Array
 from vizjax import images, nn, updates
 from vizjax.ascent import Result
 from vizjax.images import Parameterization
-from vizjax.interruption import Interrupted
 from vizjax.pictures import resized
+from vizjax.recipes.stages import joined, staged
 from vizjax.recipes.style.inputs import checked
 from vizjax.recipes.style.losses import style_objective
-from vizjax.recipes.style.pictures import joined, recolored, started
+from vizjax.recipes.style.pictures import colored, recolored, started
 from vizjax.recipes.style.plans import planned
 from vizjax.recipes.style.references import references
 from vizjax.render import render
@@ -79,27 +79,27 @@ def stylize(
     counts, full = planned(steps, max(content.shape[:2])), content.shape[:2]
     objective = style_objective(inputs.content_layers, inputs.style_layers)
     settings = {"transform": None, "optimizer": updates.lbfgs(), "rectify": nn.plain, **settings}
-    parts: list[Result] = []
-    now, number = inputs.content, None
-    for stage, count in enumerate(counts):
-        size = tuple(max(1, round(side / 2 ** (len(counts) - 1 - stage))) for side in full)
-        target = jax.tree.map(lambda x: x[None], references(net, shown, size, ratio, convention, scale))
-        first = resized(now, size) if stage else started(shown, start, size)
-        try:
+
+    def size_by_size() -> Iterator[Result]:
+        now = None
+        for stage, count in enumerate(counts):
+            size = tuple(max(1, round(side / 2 ** (len(counts) - 1 - stage))) for side in full)
+            target = jax.tree.map(lambda x: x[None], references(net, shown, size, ratio, convention, scale))
+            first = started(shown, start, size) if now is None else resized(now, size)
             part = render(
                 net, objective, target, start=first, image=image(size), steps=count, key=key, **settings
             )
-        except Interrupted as stop:
-            part, number = stop.result, stop.number
-        parts, now = [*parts, part], part.images[0, 0]
-        if number:
-            break
-    told = {
-        "ratio": ratio, "convention": convention, "content_layers": inputs.content_layers,
-        "style_layers": inputs.style_layers, "blend": inputs.blend, "masked": masks is not None,
-        "color": color, "sizes": [part.images.shape[2:4] for part in parts], "steps": counts,
-    }  # fmt: skip
-    result = joined(parts, content if color == "luminance" else None, told)
-    if number:
-        raise Interrupted(result, number)
-    return result
+            now = part.images[0, 0]
+            yield part
+
+    def finished(parts: list[Result]) -> Result:
+        size = parts[-1].images.shape[2:4]
+        kept = content if color == "luminance" else None
+        told = {
+            "ratio": ratio, "convention": convention, "content_layers": inputs.content_layers,
+            "style_layers": inputs.style_layers, "blend": inputs.blend, "masked": masks is not None,
+            "color": color, "sizes": [part.images.shape[2:4] for part in parts], "steps": counts,
+        }  # fmt: skip
+        return joined(parts, lambda picture: colored(resized(picture, size), kept), told)
+
+    return staged(size_by_size(), finished)
