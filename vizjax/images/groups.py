@@ -10,8 +10,8 @@ from jaxtyping import Array, Key
 from vizjax.color import Matrix
 from vizjax.errors import InputError
 from vizjax.factory import factory
+from vizjax.frequencies import falling, inverse_fft
 from vizjax.images.common import Parameterization, Size, matrix_of, shape_of, squashed, start_of, unsquashed
-from vizjax.spectra import falling, inverse_fft
 
 PARTS = ((1, 2), (1, 4), (1, 8), (2, 8), (1, 16), (2, 16))
 """(pictures, by how much smaller than the canvas) of each shared part, as Lucid interpolates."""

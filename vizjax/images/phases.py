@@ -11,6 +11,7 @@ from vizjax import color as colors
 from vizjax.color import Matrix
 from vizjax.errors import InputError
 from vizjax.factory import factory
+from vizjax.frequencies import falling, inverse_fft
 from vizjax.images.common import (
     Parameterization,
     Size,
@@ -22,7 +23,6 @@ from vizjax.images.common import (
     unsquashed,
 )
 from vizjax.images.measured import Magnitudes
-from vizjax.spectra import falling, inverse_fft
 
 UNIFORM = math.pi / math.sqrt(3)
 """Standard deviation of phases of which none is likelier than another."""

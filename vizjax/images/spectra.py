@@ -7,6 +7,7 @@ from jaxtyping import Array, Key
 
 from vizjax.color import Matrix
 from vizjax.factory import factory
+from vizjax.frequencies import falling, inverse_fft
 from vizjax.images.common import (
     Parameterization,
     Size,
@@ -17,7 +18,6 @@ from vizjax.images.common import (
     start_of,
     unsquashed,
 )
-from vizjax.spectra import falling, inverse_fft
 
 
 @factory

@@ -7,8 +7,7 @@ from vizjax.transforms.backgrounds import background
 from vizjax.transforms.changing import blur, noise
 from vizjax.transforms.composing import Transform, compose
 from vizjax.transforms.cropping import boxes, crop
-from vizjax.transforms.moving import flip, gentle, jitter, pad, roll, rotate, scale
-from vizjax.transforms.sets import standard
+from vizjax.transforms.moving import flip, gentle, jitter, pad, roll, rotate, scale, standard
 
 __all__ = [
     "Transform",

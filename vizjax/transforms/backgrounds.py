@@ -7,8 +7,8 @@ from jaxtyping import Array, Float, Key
 from vizjax import color as colors
 from vizjax.errors import InputError
 from vizjax.factory import factory
+from vizjax.frequencies import falling, inverse_fft
 from vizjax.images.common import squashed
-from vizjax.spectra import falling, inverse_fft
 from vizjax.transforms.composing import Picture, Transform
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Key
 from vizjax import nn
 from vizjax.errors import InputError
 from vizjax.factory import factory
-from vizjax.transforms.composing import Picture, Resized, Transform
+from vizjax.transforms.composing import Picture, Resized, Transform, compose
 from vizjax.warps import resampled, rotated
 
 
@@ -239,3 +239,28 @@ def _moved(x: Array, offset: Array) -> Array:
 # Picture by picture, moves are slices; side by side they would be a gather, and its gradient a scatter.
 _rolled = jax.custom_vjp(_moved)
 _rolled.defvjp(lambda x, offset: (_moved(x, offset), offset), lambda offset, g: (_moved(g, -offset), None))
+
+
+@factory
+def standard(border: int = 18) -> Transform:
+    """Lucid's transforms: padding, jitter 8, scale ±10 %, rotation ±10°, jitter 4.
+
+    The canvas is larger than the picture by border − 6 pixels a side, filled with .5, and stays so.
+
+    Args:
+        border: width of the padding in pixels; Lucid's own is 12.
+
+    Returns:
+        A transform of h × w pictures to (h + 24) × (w + 24), if ``border`` is 18.
+
+    References:
+        Olah et al., Feature Visualization, Distill 2017; Lucid's ``standard_transforms``.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> standard()(jax.random.key(0), jnp.zeros((32, 32, 3)), 0.0).shape
+        (56, 56, 3)
+    """
+    factors = tuple(1 + (i - 5) / 50 for i in range(11))
+    degrees = (*range(-10, 11), *[0] * 5)
+    return compose(pad(border), jitter(8), scale(factors), rotate(degrees), jitter(4))

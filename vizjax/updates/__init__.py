@@ -1,6 +1,7 @@
 """What happens to parameters in a step, as Optax transformations."""
 
-from vizjax.updates.descent import adam, nadam, normalized
+from vizjax.updates.composing import chain
+from vizjax.updates.descent import adam, adamw, nadam, normalized, rmsprop
 from vizjax.updates.momentum import adagrad_momentum, shortened, staged_momentum
 from vizjax.updates.pixels import (
     clip_pixels,
@@ -11,7 +12,8 @@ from vizjax.updates.pixels import (
     project_norm_ball,
 )
 from vizjax.updates.quasi_newton import lbfgs
-from vizjax.updates.rates import adamw, chain, clip_gradient, importance, progress, rmsprop
+from vizjax.updates.rates import clip_gradient, progress
+from vizjax.updates.recording import importance
 
 __all__ = [
     "adagrad_momentum",

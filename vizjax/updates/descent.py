@@ -58,6 +58,48 @@ def nadam(learning_rate: float, b1: float = 0.9, b2: float = 0.999) -> optax.Gra
 
 
 @factory
+def adamw(learning_rate: float, weight_decay: float = 1e-4) -> optax.GradientTransformation:
+    """Optax's AdamW, the same object for the same numbers, which recipes can name.
+
+    Args:
+        learning_rate: size of the steps.
+        weight_decay: share of the parameters that each step takes off, times the learning rate.
+
+    Returns:
+        An Optax transformation.
+
+    References:
+        Loshchilov & Hutter, Decoupled Weight Decay Regularization, ICLR 2019.
+
+    Example:
+        >>> adamw(0.01) is adamw(0.01)
+        True
+    """
+    return optax.adamw(learning_rate, weight_decay=weight_decay)
+
+
+@factory
+def rmsprop(learning_rate: float, decay: float = 0.9) -> optax.GradientTransformation:
+    """Optax's RMSprop, the same object for the same numbers, which recipes can name.
+
+    Args:
+        learning_rate: size of the steps.
+        decay: of the mean of the gradients' squares.
+
+    Returns:
+        An Optax transformation.
+
+    References:
+        Tieleman & Hinton, Lecture 6.5, Coursera: Neural Networks for Machine Learning, 2012.
+
+    Example:
+        >>> rmsprop(0.01) is rmsprop(0.01)
+        True
+    """
+    return optax.rmsprop(learning_rate, decay=decay)
+
+
+@factory
 def normalized(step: float) -> optax.GradientTransformation:
     """Steps of one size, however steep it is: −step · g / mean|g|, all parameters together.
 

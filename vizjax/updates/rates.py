@@ -1,4 +1,4 @@
-"""How far to go: learning rates that follow the gradient, and optimizers in the form recipes can name."""
+"""How far to go: learning rates that follow the gradient."""
 
 import math
 from typing import Any, NamedTuple
@@ -10,36 +10,11 @@ from jaxtyping import Array
 
 from vizjax.errors import InputError
 from vizjax.factory import factory
-from vizjax.images import Parameterization
 from vizjax.updates.momentum import LEVEL
 
 
 class Empty(NamedTuple):
     """The state of what remembers nothing."""
-
-
-class Importance(NamedTuple):
-    """The state of `importance`: the sum of |∂loss/∂picture| so far, n h w c."""
-
-    importance: Array
-
-
-@factory
-def chain(*parts: optax.GradientTransformation) -> optax.GradientTransformation:
-    """One after the other, as `optax.chain`: the same object for the same parts, which recipes can name.
-
-    Args:
-        *parts: Optax transformations; the first sees the gradient.
-
-    Returns:
-        An Optax transformation.
-
-    Example:
-        >>> from vizjax.factory import recipe
-        >>> recipe(chain(clip_gradient(1.0), adamw(0.009)))
-        'chain(clip_gradient(1.0), adamw(0.009))'
-    """
-    return optax.chain(*parts)
 
 
 @factory
@@ -118,85 +93,3 @@ def clip_gradient(norm: float) -> optax.GradientTransformation:
         return inner.init(params)
 
     return optax.GradientTransformation(init, inner.update)
-
-
-@factory
-def adamw(learning_rate: float, weight_decay: float = 1e-4) -> optax.GradientTransformation:
-    """Optax's AdamW, the same object for the same numbers, which recipes can name.
-
-    Args:
-        learning_rate: size of the steps.
-        weight_decay: share of the parameters that each step takes off, times the learning rate.
-
-    Returns:
-        An Optax transformation.
-
-    References:
-        Loshchilov & Hutter, Decoupled Weight Decay Regularization, ICLR 2019.
-
-    Example:
-        >>> adamw(0.01) is adamw(0.01)
-        True
-    """
-    return optax.adamw(learning_rate, weight_decay=weight_decay)
-
-
-@factory
-def rmsprop(learning_rate: float, decay: float = 0.9) -> optax.GradientTransformation:
-    """Optax's RMSprop, the same object for the same numbers, which recipes can name.
-
-    Args:
-        learning_rate: size of the steps.
-        decay: of the mean of the gradients' squares.
-
-    Returns:
-        An Optax transformation.
-
-    References:
-        Tieleman & Hinton, Lecture 6.5, Coursera: Neural Networks for Machine Learning, 2012.
-
-    Example:
-        >>> rmsprop(0.01) is rmsprop(0.01)
-        True
-    """
-    return optax.rmsprop(learning_rate, decay=decay)
-
-
-@factory
-def importance(image: Parameterization) -> optax.GradientTransformationExtraArgs:
-    """Adds up |∂loss/∂picture| over the steps, for the alpha of the finished picture; changes nothing.
-
-    `vizjax.recipes.alpha` reads it from a result.
-
-    Args:
-        image: the parameterization of the run.
-
-    Returns:
-        An Optax transformation; it needs ``image_gradient`` among the extra arguments, which
-        `vizjax.render` passes.
-
-    Raises:
-        InputError: without ``image_gradient``.
-
-    References:
-        MACO: Fel et al., Unlocking Feature Visualization for Deeper Networks, NeurIPS 2023.
-
-    Example:
-        >>> from vizjax.images import pixels
-        >>> adding, picture = importance(pixels(2)), jnp.zeros((1, 2, 2, 3))
-        >>> _, state = adding.update(picture, adding.init(picture), image_gradient=picture - 2)
-        >>> state.importance.max().item()
-        2.0
-    """
-
-    def init(params: Any) -> Importance:
-        return Importance(jnp.zeros(jax.eval_shape(image.decode, params).shape))
-
-    def update(
-        grads: Any, state: Importance, params: Any = None, image_gradient: Array | None = None, **extra: Any
-    ) -> tuple[Any, Importance]:
-        if image_gradient is None:
-            raise InputError("importance needs image_gradient=…; vizjax.render passes it")
-        return grads, Importance(state.importance + jnp.abs(image_gradient))
-
-    return optax.GradientTransformationExtraArgs(init, update)

@@ -10,10 +10,10 @@ from vizjax import images, nn, transforms, updates
 from vizjax.recipes.presets.crops import faccent, horama, maco
 from vizjax.recipes.presets.pixels import simonyan, yosinski
 from vizjax.recipes.presets.preimages import mahendran_2015, mahendran_2016
-from vizjax.recipes.presets.pytorch import LUCID, SCALES, captum, dreamlens, lucent
+from vizjax.recipes.presets.pytorch import SCALES, captum, dreamlens, lucent
 from vizjax.recipes.presets.tensorflow import tf_keras_vis, xplique
 from vizjax.recipes.presets.units import Preset, settings
-from vizjax.transforms import compose, crop, jitter, pad, rotate, scale
+from vizjax.transforms import compose, crop, jitter, pad, rotate, scale, standard
 
 
 def best(size: int = 128) -> Preset:
@@ -50,7 +50,7 @@ def lucid(size: int = 128) -> Preset:
         512
     """
     image, optimizer = images.fourier(size), updates.adam(0.05)
-    return Preset(settings(image, LUCID, optimizer, 512, rectify=nn.redirected(16)))
+    return Preset(settings(image, standard(12), optimizer, 512, rectify=nn.redirected(16)))
 
 
 def distill(size: int = 128) -> Preset:

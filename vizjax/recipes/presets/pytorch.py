@@ -2,16 +2,10 @@
 
 from vizjax import images, updates
 from vizjax.recipes.presets.units import Preset, settings
-from vizjax.transforms import Transform, compose, crop, jitter, pad, rotate, scale
+from vizjax.transforms import Transform, compose, crop, jitter, pad, rotate, scale, standard
 
 VIEW = 224
 """Side in pixels of what nets are shown of other pictures: their usual input size."""
-
-LUCID = compose(
-    pad(12), jitter(8), scale(tuple(1 + (i - 5) / 50 for i in range(11))),
-    rotate((*range(-10, 11), *[0] * 5)), jitter(4),
-)  # fmt: skip
-"""Lucid's transforms on a canvas that stays as large as it is padded."""
 
 SCALES = (1.0, 0.975, 1.025, 0.95, 1.05)
 
@@ -31,7 +25,7 @@ def lucent(size: int = 128, view: int = VIEW) -> Preset:
         >>> lucent(64).settings["transform"](jax.random.key(0), jnp.zeros((64, 64, 3)), 0.0).shape
         (224, 224, 3)
     """
-    seen = compose(LUCID, resized(view)) if size < view else LUCID
+    seen = compose(standard(12), resized(view)) if size < view else standard(12)
     return Preset(settings(images.fourier(size), seen, updates.adam(0.05), 512))
 
 
