@@ -1,6 +1,6 @@
 """Class models of EfficientNet-Lite0 (Simonyan et al., 2014): the classes of the paper's first figure.
 
-The contrast is three times as strong as in the result, as the paper shows it too.
+The contrast of each picture is stretched, as the paper shows them too.
 Run ``python examples/simonyan.py``; it writes ``gallery/simonyan.png`` beside itself in two minutes.
 With ``--quick`` the pictures are small and unfinished, and go to a temporary folder.
 """
@@ -27,7 +27,7 @@ def main(quick: bool) -> None:
     for unit, row in zip(units, logits, strict=True):
         print(f"{names[unit]}: logit {row[unit]:.1f}, the strongest rival's {sorted(row)[-2]:.1f}")
     out = Path(tempfile.mkdtemp()) if quick else Path(__file__).parent / "gallery"
-    vz.save(result._replace(images=0.5 + 3 * (result.images - 0.5)), out / "simonyan.png")
+    vz.save(result._replace(images=vz.color.stretched(result.images)), out / "simonyan.png")
     print(out / "simonyan.png")
 
 

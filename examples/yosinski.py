@@ -1,7 +1,7 @@
 """Deep visualization (Yosinski et al., 2015): nine classes from four starts each, and layers from 8 to 1.
 
 The third of the four published settings, of which most of the paper's figures are made, in fewer steps;
-the contrast is four times the result's, as the authors raise it too.
+the contrast of each picture is stretched.
 Run ``python examples/yosinski.py``; it writes ``gallery/yosinski_*.png`` beside itself in four minutes.
 With ``--quick`` the pictures are small and unfinished, and go to a temporary folder.
 """
@@ -40,15 +40,15 @@ def main(quick: bool) -> None:
     result = vz.recipes.visualize(net, "logits", units, "yosinski-3", starts=2 if quick else 4, **settings)
     ranks = vz.activations(net, result.images[:, 0, 0])["logits"].argmax(-1)
     print(f"{np.mean(ranks == np.array(units)):.0%} of the classes come first")
-    contrast = 0.5 + 4 * (result.images[:, :, 0] - 0.5)
-    vz.save(result._replace(images=contrast), out / "yosinski_classes.png")
+    shown = vz.color.stretched(result.images[:, :, 0])
+    vz.save(result._replace(images=shown), out / "yosinski_classes.png")
 
     rows = []
     for layer, channels in list(LAYERS.items())[6 if quick else 0 :]:
         chosen = channels[: 1 if quick else None]
         rows.append(vz.recipes.visualize(net, layer, chosen, "yosinski-3", **settings))
         print(f"{layer}: {rows[-1].baseline.mean():.2f} -> {rows[-1].final.mean():.2f}", flush=True)
-    pictures = 0.5 + 4 * (np.stack([row.images[:, 0] for row in rows]) - 0.5)  # one row a layer
+    pictures = vz.color.stretched(np.stack([row.images[:, 0] for row in rows]))  # one row a layer
     vz.save(rows[0]._replace(images=pictures), out / "yosinski_layers.png")
     print(out / "yosinski_layers.png")
 

@@ -90,3 +90,17 @@ def test_gradients_are_those_of_a_product():
     x = jnp.ones((2, 3))
     gradient = jax.grad(lambda x: color.correlate(x, color.MACO).sum())(x)
     np.testing.assert_allclose(gradient, np.broadcast_to(np.sum(color.MACO, axis=1), (2, 3)), atol=1e-6)
+
+
+def test_stretched_fills_the_range_for_each_picture():
+    """Whatever its contrast was; signs and proportions stay; grey stays grey."""
+    x = np.random.default_rng(0).normal(0, 1, (2, 3, 16, 16, 3)).astype(np.float32)
+    pale = 0.5 + x * np.float32([0.001, 0.01, 0.1])[:, None, None, None]
+    shown = color.stretched(pale, share=1.0)
+    largest = np.abs(x).max((2, 3, 4), keepdims=True)
+    np.testing.assert_allclose(shown, 0.5 + 0.5 * x / largest, atol=1e-3)
+    clipped = np.isin(color.stretched(pale, share=0.9), (0, 1)).mean((2, 3, 4))
+    np.testing.assert_allclose(clipped, 0.1, atol=0.01)
+    np.testing.assert_array_equal(color.stretched(np.full((4, 4, 3), 0.5, np.float32)), 0.5)
+    with pytest.raises(InputError, match=r"a share is in \(0, 1\], not 0"):
+        color.stretched(pale, share=0)

@@ -196,6 +196,32 @@ def matched(picture: Float[Array, "h w c"], reference: Float[Array, "h2 w2 c"]) 
     return jnp.asarray((np.asarray(picture) - center) @ inverse @ root + mean, jnp.float32)
 
 
+def stretched(
+    pictures: Float[Array | np.ndarray, "*batch h w c"], share: float = 0.995
+) -> Float[np.ndarray, "*batch h w c"]:
+    """Pictures whose contrast about grey fills the range, each for itself, as old methods' are shown.
+
+    Args:
+        pictures: in [0, 1], about .5.
+        share: of each picture's values that stay within the range; those beyond are clipped.
+
+    Returns:
+        Pictures in [0, 1]; one that is all grey stays so.
+
+    Raises:
+        InputError: at a share that is not in (0, 1].
+
+    Example:
+        >>> stretched(np.array([0.45, 0.5, 0.6]).reshape(3, 1, 1), share=1.0).round(2).ravel().tolist()
+        [0.25, 0.5, 1.0]
+    """
+    if not 0 < share <= 1:
+        raise InputError(f"a share is in (0, 1], not {share}; try .995")
+    apart = np.asarray(pictures, np.float32) - 0.5
+    largest = np.quantile(np.abs(apart), share, axis=(-3, -2, -1), keepdims=True)
+    return np.clip(0.5 + 0.5 * apart / np.maximum(largest, 1e-6), 0, 1).astype(np.float32)
+
+
 def _root(picture: Array, power: float) -> tuple[np.ndarray, np.ndarray]:
     """Mean colour, and a power of the colours' covariance."""
     colors = np.asarray(picture, np.float64).reshape(-1, np.shape(picture)[-1])
