@@ -11,7 +11,7 @@ import vizjax as vz
 from vizjax.cli.common import Answer, Dtype, Every, Output, Seed, Weights, check_output, drawn
 from vizjax.errors import check_counts
 from vizjax.models import DEFAULT
-from vizjax.pictures import Picture, resized
+from vizjax.pictures import Picture, fitted_size, resized
 from vizjax.recipes.dreams import dream as dream_of
 from vizjax.recipes.zooms import zoom as zoom_into
 
@@ -75,7 +75,5 @@ def dream(
 
 
 def _at_most(picture: Picture, size: int) -> np.ndarray:
-    h, w = picture.shape[:2]
-    scale = size / max(h, w)
-    shape = (max(1, round(scale * h)), max(1, round(scale * w)))
-    return resized(picture, shape).clip(0, 1) if scale < 1 else picture
+    side = min(size, max(picture.shape[:2]))
+    return resized(picture, fitted_size(picture.shape, side)).clip(0, 1)
