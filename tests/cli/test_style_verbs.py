@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from vizjax import cli, files
-from vizjax.cli.style import style
+from vizjax.cli.styles import style
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from vizjax.cli.dreams import dream
 from vizjax.cli.inversion import invariance, invert
 from vizjax.cli.rendering import layers, render
 from vizjax.cli.spectrums import spectrum
-from vizjax.cli.style import style
+from vizjax.cli.styles import style
 from vizjax.errors import InputError
 from vizjax.models.sources import cache_folder
 

@@ -7,18 +7,33 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from tyro.conf import arg
+from tyro.conf import Positional, arg
 
 import vizjax as vz
 from vizjax.atlas.building import Progress
 from vizjax.errors import InputError, check_counts
 from vizjax.progress import Reporter
 
+_MODEL = "the net that looks"
+Model = Annotated[str, arg(metavar="MODEL", help=_MODEL)]
+OptionalModel = Annotated[Positional[str], arg(metavar="[MODEL]", help=_MODEL)]
 Weights = Annotated[
     str | None, arg(metavar="FILE|random", help="a file of weights, or 'random'; else the model's own")
 ]
 Dtype = Annotated[str, arg(metavar="TYPE", help="float32 or bfloat16: what the net computes in")]
+Layer = Annotated[str, arg(metavar="L", help="the layer that is looked into")]
+Layers = Annotated[tuple[str, ...], arg(metavar="L …", help="layers; else the net's own choice")]
 Units = Annotated[str | None, arg(metavar="A:B[:STEP]", help="channels, such as 0:40, 3 or 1,5,9; else all")]
+UnitNames = Annotated[tuple[str, ...], arg(metavar="UNIT …", help="channel numbers, or names of classes")]
+Picture = Annotated[Path, arg(metavar="PICTURE", help="what is looked at")]
+Size = Annotated[int, arg(metavar="PX", help="side of the pictures")]
+Square = Annotated[int, arg(metavar="PX", help="side of the square that pictures are cropped and scaled to")]
+Steps = Annotated[int, arg(metavar="N", help="of optimization")]
+Seed = Annotated[int, arg(metavar="S", help="what all randomness comes from")]
+Every = Annotated[
+    int | None, arg(metavar="K", help="keep a snapshot each K steps: numbered files, or frames")
+]
+Out = Annotated[Path | None, arg(metavar="FILE", help=".png, or an animation: .gif, .webp, .mp4")]
 
 
 @dataclasses.dataclass
@@ -34,11 +49,6 @@ class Output:
 
 
 Answer = Annotated[Output, arg(name="")]
-Seed = Annotated[int, arg(metavar="S", help="what all randomness comes from")]
-Every = Annotated[
-    int | None,
-    arg(metavar="K", help="keep a snapshot each K steps: numbered files, or frames"),
-]
 
 ENDINGS = (".png", ".gif", ".webp", ".mp4")
 """What pictures are written as; all but the first show how they came about."""

@@ -10,7 +10,19 @@ import numpy as np
 from tyro.conf import Positional, arg
 
 import vizjax as vz
-from vizjax.cli.common import Answer, Every, Output, Seed, Weights, check_output, drawn
+from vizjax.cli.common import (
+    Answer,
+    Every,
+    Layers,
+    Out,
+    Output,
+    Picture,
+    Seed,
+    Square,
+    Weights,
+    check_output,
+    drawn,
+)
 from vizjax.errors import InputError, check_counts, unknown
 from vizjax.features import FEATURES
 from vizjax.features.gradients import grey
@@ -26,20 +38,18 @@ CLASSICAL = FEATURES | {"blur": gaussian}
 """Nets without weights, by name."""
 
 Net = Annotated[str, arg(metavar="NET", help=f"{', '.join(CLASSICAL)}, or a model")]
-Layers = Annotated[tuple[str, ...], arg(metavar="L …", help="layers; else the net's own choice")]
-Size = Annotated[int, arg(metavar="PX", help="side of the square that pictures are cropped and scaled to")]
 Folder = Annotated[Path | None, arg(name="set", metavar="FOLDER", help="what errors are relative to")]
-Out = Annotated[Path | None, arg(metavar="FILE", help=".png, or an animation: .gif, .webp, .mp4")]
+Starts = Annotated[int, arg(metavar="N", help="reconstructions from different noise")]
 Method = Annotated[str, arg(metavar="NAME", help=" or ".join(METHODS))]
 Steps = Annotated[int | None, arg(metavar="N", help="of optimization; else the method's")]
 
 
 def invert(
-    picture: Positional[Path | None] = None,
+    picture: Annotated[Positional[Path | None], arg(metavar="[PICTURE]", help="what is looked at")] = None,
     *,
     net: Net = DEFAULT,
     layer: Layers = (),
-    starts: Annotated[int, arg(metavar="N", help="reconstructions from different noise")] = 1,
+    starts: Starts = 1,
     start: Annotated[Path | None, arg(metavar="PICTURE", help="start from it instead of noise")] = None,
     target: Annotated[str | None, arg(metavar="one-hot:CLASS", help="instead of a picture's values")] = None,
     scale: Annotated[str, arg(metavar="S,…", help="of the one-hot vector")] = "10",
@@ -49,7 +59,7 @@ def invert(
     method: Method = "cvpr2015",
     report: Annotated[bool, arg(help="say what the errors mean")] = False,
     others: Folder = None,
-    size: Size = 128,
+    size: Square = 128,
     steps: Steps = None,
     every: Every = None,
     seed: Seed = 0,
@@ -117,7 +127,7 @@ def invert(
 
 
 def invariance(
-    picture: Positional[Path],
+    picture: Positional[Picture],
     *,
     net: Net = "hog",
     layer: Layers = (),
@@ -125,8 +135,8 @@ def invariance(
         str | None, arg(metavar="NAME=A,B,…", help="a parameter of the net, such as cell")
     ] = None,
     others: Folder = None,
-    starts: Annotated[int, arg(metavar="N", help="reconstructions from different noise")] = 1,
-    size: Size = 128,
+    starts: Starts = 1,
+    size: Square = 128,
     steps: Steps = None,
     seed: Seed = 0,
     weights: Weights = None,

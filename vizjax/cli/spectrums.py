@@ -8,10 +8,10 @@ from typing import Annotated, Any
 import jax
 from rich.console import Console
 from rich.table import Table
-from tyro.conf import Positional, arg
+from tyro.conf import arg
 
 import vizjax as vz
-from vizjax.cli.common import Answer, Dtype, Output, Seed, Weights
+from vizjax.cli.common import Answer, Dtype, OptionalModel, Output, Seed, Weights
 from vizjax.errors import InputError, check_counts
 from vizjax.files import encoded, write
 from vizjax.models import DEFAULT
@@ -21,7 +21,7 @@ from vizjax.recipes.spectra.sheets import draw_spectra
 
 
 def spectrum(
-    model: Positional[str] = DEFAULT,
+    model: OptionalModel = DEFAULT,
     *,
     layer: Annotated[
         tuple[str, ...], arg(metavar="L …", help="layers; else the first of each stride up to 16")
