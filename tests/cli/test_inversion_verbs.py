@@ -14,7 +14,8 @@ from tiny import tiny
 
 import vizjax as vz
 from vizjax import cli, files
-from vizjax.cli.inversion import invariance, invert
+from vizjax.cli.invariances import invariance
+from vizjax.cli.inversion import invert
 from vizjax.models import MODELS, Model
 
 

@@ -14,7 +14,8 @@ from tyro.conf import FlagCreatePairsOff
 from vizjax.cli.atlases import atlas, export, view
 from vizjax.cli.directions import caricature, grid, interpolate
 from vizjax.cli.dreams import dream
-from vizjax.cli.inversion import invariance, invert
+from vizjax.cli.invariances import invariance
+from vizjax.cli.inversion import invert
 from vizjax.cli.rendering import layers, render
 from vizjax.cli.spectrums import spectrum
 from vizjax.cli.styles import style

@@ -1,12 +1,9 @@
 """Verbs about units: render, layers."""
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import jax
-from rich.console import Console
 from tyro.conf import Positional, arg
 
 import vizjax as vz
@@ -91,7 +88,4 @@ def layers(model: OptionalModel = DEFAULT, *, weights: Weights = None, output: A
     * vizjax layers efficientnet_lite0 --weights mine.pth --json
     """
     found = vz.layers(vz.load(model, weights))
-    if output.json:
-        print(json.dumps({name: fact._asdict() for name, fact in found.items()}))
-        return
-    Console(width=None if sys.stdout.isatty() else 132).print(layer_table(found))
+    output.tell(layer_table(found), {name: fact._asdict() for name, fact in found.items()})
