@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageCms
 
 import vizjax as vz
-from vizjax.pictures import read_picture
+from vizjax.pictures import fitted_size, read_picture
 
 H, W = 5, 7
 
@@ -222,6 +222,15 @@ def test_any_size_becomes_any_other(tmp_path, shape, size):
 def test_sizes_are_checked_first(size):
     with pytest.raises(vz.InputError, match="must be a whole number of 1 or more"):
         read_picture("nowhere.png", size)
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (480, 640, 3), (640, 480, 3), (7, 7, 1), (1, 900), (900, 1, 3)])
+@pytest.mark.parametrize("side", [1, 64, 1000, 96.4])
+def test_the_longer_side_is_as_wanted_and_the_aspect_is_kept(shape, side):
+    found = fitted_size(shape, side)
+    assert max(found) == round(side)
+    assert min(found) == max(1, round(side * min(shape[:2]) / max(shape[:2])))
+    assert (found[0] < found[1]) <= (shape[0] < shape[1])
 
 
 def test_an_absurd_size():

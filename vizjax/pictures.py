@@ -140,6 +140,25 @@ def _fitted(picture: Float[np.ndarray, "rows columns 3"], h: int, w: int) -> Pic
     return np.clip(whole, 0, 1)  # the filter overshoots at edges
 
 
+def fitted_size(shape: tuple[int, ...], side: float) -> tuple[int, int]:
+    """The size of a picture that is scaled until its longer side is as given.
+
+    Args:
+        shape: (height, width, ...) of the picture.
+        side: the longer side that is wanted, in pixels.
+
+    Returns:
+        (height, width) in whole pixels, 1 or more.
+
+    Example:
+        >>> fitted_size((480, 640, 3), 128), fitted_size((1, 640), 64)
+        ((96, 128), (1, 64))
+    """
+    h, w = shape[:2]
+    longer = max(h, w)
+    return max(1, round(h * side / longer)), max(1, round(w * side / longer))
+
+
 def resized(
     picture: Float[np.ndarray, "h w c"], size: tuple[int, int],
     box: tuple[float, float, float, float] | None = None,

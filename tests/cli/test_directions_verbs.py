@@ -1,53 +1,19 @@
 """The verbs caricature, grid, interpolate and spectrum."""
 
 import json
-import signal
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
-import jax
-import numpy as np
 import pytest
 from PIL import Image
-from tiny import tiny
 
-import vizjax as vz
-from vizjax import cli, files
-from vizjax.cli.directions import caricature, grid, interpolate
-from vizjax.cli.spectrums import spectrum
-from vizjax.models import MODELS, Model
+from vizjax import files
 
 
 @pytest.fixture(autouse=True)
-def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """A folder with a picture, the tiny net as a model, the verbs among the verbs."""
-    real = vz.load
-
-    def load(name: str, *rest: Any) -> Any:
-        if name != "tiny":
-            return real(name, *rest)
-        net = jax.tree.map(lambda x: x, tiny())
-        net.name = "tiny"
-        return net
-
-    monkeypatch.setitem(MODELS, "tiny", Model(lambda rngs: None, [], [], layer="block", head="head"))
-    monkeypatch.setattr(vz, "load", load)
-    monkeypatch.setattr(cli, "_use_cache", lambda: None)
-    monkeypatch.setattr(cli, "VERBS", tuple({*cli.VERBS, caricature, grid, interpolate, spectrum}))
-    monkeypatch.chdir(tmp_path)
-    noise = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)
-    Image.fromarray(noise).resize((48, 36)).save("cat.png")
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, before)
+def cat(draw):
+    draw("cat.png")
 
 
-def run(line: str) -> int:
-    return cli.main(line.split())
-
-
-def test_caricatures_with_their_recipe(capsys):
+def test_caricatures_with_their_recipe(run, capsys):
     assert (
         run("caricature cat.png cat.png --model tiny --layer block --size 16 --steps 2 --out a/b.png --json")
         == 0
@@ -59,14 +25,14 @@ def test_caricatures_with_their_recipe(capsys):
     assert (recipe["layer"], recipe["pictures"], recipe["steps"]) == ("block", ["cat.png", "cat.png"], 2)
 
 
-def test_a_grid_is_as_large_as_its_cells(capsys):
+def test_a_grid_is_as_large_as_its_cells(run, capsys):
     assert run("grid cat.png --model tiny --layer conv2 --size 16 --cell 8 --steps 2") == 0
     assert capsys.readouterr().out.strip() == "cat-conv2-grid.png"
     with Image.open("cat-conv2-grid.png") as picture:
         assert picture.size == (32, 32)
 
 
-def test_interpolation_goes_from_each_unit_to_the_next(capsys):
+def test_interpolation_goes_from_each_unit_to_the_next(run, capsys):
     assert run("interpolate tiny block 1 4 2 --frames 3 --size 16 --steps 2") == 0
     said = capsys.readouterr()
     assert said.out.strip() == "block-1-to-4-to-2.png"
@@ -75,7 +41,7 @@ def test_interpolation_goes_from_each_unit_to_the_next(capsys):
     assert files.read_recipe("block-1-to-4-to-2.png")["pairs"] == [[1, 4], [4, 2]]
 
 
-def test_spectrum_is_a_table_json_and_a_picture(capsys):
+def test_spectrum_is_a_table_json_and_a_picture(run, capsys):
     assert run("spectrum tiny --size 32 --out s.png") == 0
     said = capsys.readouterr().out
     assert "conv1" in said
@@ -105,7 +71,7 @@ def test_spectrum_is_a_table_json_and_a_picture(capsys):
         ("spectrum tiny --layer conv1 --size 33", "choose another layer or size"),
     ],
 )
-def test_a_mistake_is_one_line(line, message, capsys, tmp_path):
+def test_a_mistake_is_one_line(run, line, message, capsys, tmp_path):
     assert run(line) == 2
     said = capsys.readouterr()
     assert message in said.err

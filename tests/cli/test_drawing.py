@@ -10,23 +10,13 @@ import pytest
 from PIL import Image
 
 import vizjax as vz
-from vizjax import cli, files
+from vizjax import files
 from vizjax.cli.common import Output, drawn
 
 SMALL = "render efficientnet_lite0 stem 3 5 --size 24 --steps 5"
 
 
-@pytest.fixture(autouse=True)
-def _place(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "_use_cache", lambda: None)
-
-
-def run(line: str) -> int:
-    return cli.main(line.split())
-
-
-def test_snapshots_are_numbered_files(tmp_path, capsys):
+def test_snapshots_are_numbered_files(run, tmp_path, capsys):
     assert run(f"{SMALL} --every 2 --out a.png --json") == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["files"] == ["a.png", *[f"a-{i:03d}.png" for i in range(4)]]  # 0, 2, 4, 5 steps
@@ -38,7 +28,7 @@ def test_snapshots_are_numbered_files(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("ending", ["gif", "webp"])
-def test_other_endings_are_animations(ending, tmp_path):
+def test_other_endings_are_animations(run, ending, tmp_path):
     assert run(f"{SMALL} --out a.{ending}") == 0
     with Image.open(tmp_path / f"a.{ending}") as film:
         assert film.n_frames == 6  # the start and each step
@@ -52,14 +42,14 @@ def test_other_endings_are_animations(ending, tmp_path):
         ("--out folder.png", "folder.png is a folder; give the name of a file in it"),
     ],
 )
-def test_what_could_not_be_written_is_refused_before_the_work(words, message, tmp_path, capsys):
+def test_what_could_not_be_written_is_refused_before_the_work(run, words, message, tmp_path, capsys):
     (tmp_path / "folder.png").mkdir()
     assert run(f"render nonesuch stem 3 {words}") == 2  # not even the model is looked for
     assert message in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["folder.png"]
 
 
-def test_an_interrupted_run_saves_its_pictures(tmp_path, monkeypatch, capsys):
+def test_an_interrupted_run_saves_its_pictures(run, tmp_path, monkeypatch, capsys):
     steps, visualize = [], vz.recipes.visualize
 
     def interrupted(*args, on_step, **options):

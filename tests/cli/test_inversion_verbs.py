@@ -1,56 +1,25 @@
 """The verbs invert and invariance: what they write and say, and how they answer mistakes."""
 
 import json
-import signal
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import jax
 import numpy as np
 import pytest
 from PIL import Image
-from tiny import tiny
 
-import vizjax as vz
-from vizjax import cli, files
-from vizjax.cli.inversion import invariance, invert
-from vizjax.models import MODELS, Model
+from vizjax import files
 
 
 @pytest.fixture(autouse=True)
-def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """A folder with pictures, the tiny net as a model, the verbs among the verbs."""
-    real = vz.load
-
-    def load(name: str, *rest: Any) -> Any:
-        if name != "tiny":
-            return real(name, *rest)
-        net = jax.tree.map(lambda x: x, tiny())
-        net.name = "tiny"
-        return net
-
-    monkeypatch.setitem(MODELS, "tiny", Model(lambda rngs: None, [], [], layer="block", head="head"))
-    monkeypatch.setattr(vz, "load", load)
-    monkeypatch.setattr(cli, "_use_cache", lambda: None)
-    monkeypatch.setattr(cli, "VERBS", tuple({*cli.VERBS, invert, invariance}))
-    monkeypatch.chdir(tmp_path)
+def pictures(draw):
+    draw("cat.png")
     Path("pictures").mkdir()
     for i in range(3):
-        noise = np.random.default_rng(i).integers(0, 256, (6, 8, 3), np.uint8)
-        Image.fromarray(noise).resize((48, 36)).save(f"pictures/{i}.png")
-    Image.open("pictures/0.png").save("cat.png")
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, before)
-
-
-def run(line: str) -> int:
-    return cli.main(line.split())
+        draw(f"pictures/{i}.png", seed=i)
 
 
 @pytest.mark.slow
-def test_a_report_of_several_starts(capsys):
+def test_a_report_of_several_starts(run, capsys):
     line = "invert cat.png --net hogb --size 32 --steps 4 --starts 2 --report --set pictures --json --out a/b.png"
     assert run(line) == 0
     said = json.loads(capsys.readouterr().out)
@@ -68,7 +37,7 @@ def test_a_report_of_several_starts(capsys):
     assert recipe["method"] == ["cvpr2015"]
 
 
-def test_a_strip_and_its_report_for_people(capsys):
+def test_a_strip_and_its_report_for_people(run, capsys):
     assert run("invert cat.png --net tiny --layer conv1 block --size 32 --steps 3 --report") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "cat-tiny-inverted.png"
@@ -79,7 +48,7 @@ def test_a_strip_and_its_report_for_people(capsys):
     assert files.read_recipe(lines[0])["layer"] == ["conv1", "block"]
 
 
-def test_artificial_representations_of_an_output(capsys):
+def test_artificial_representations_of_an_output(run, capsys):
     assert run("invert --net tiny --target one-hot:4 --scale 1,3 --size 32 --steps 3 --starts 2 --json") == 0
     said = json.loads(capsys.readouterr().out)
     assert [row["scale"] for row in said["rows"]] == [1.0, 3.0]
@@ -88,7 +57,7 @@ def test_artificial_representations_of_an_output(capsys):
         assert picture.size == (66, 66)
 
 
-def test_foci_and_a_start(capsys):
+def test_foci_and_a_start(run, capsys):
     line = "invert cat.png --net tiny --layer conv1 --size 32 --steps 2 --side 3 --channels 0:4 --start pictures/1.png"
     assert run(f"{line} --tv 5 --method ijcv2016 --out a.png") == 0
     assert files.read_recipe("a.png")["weights"] == [{"error": 100.0, "tv": 5.0, "alpha": 1.0}]
@@ -104,7 +73,7 @@ def test_foci_and_a_start(capsys):
         ),
     ],
 )
-def test_invariance(capsys, line: str, cases: list[str]):
+def test_invariance(run, capsys, line: str, cases: list[str]):
     assert run(f"invariance cat.png {line} --size 32 --steps 3 --starts 2 --json --out a.png") == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert [row["case"] for row in rows] == cases
@@ -117,7 +86,7 @@ def test_invariance(capsys, line: str, cases: list[str]):
 
 
 @pytest.mark.slow
-def test_invariance_for_people(capsys):
+def test_invariance_for_people(run, capsys):
     assert run("invariance cat.png --net hog --size 32 --steps 2") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "cat-hog-invariance.png"
@@ -148,7 +117,7 @@ def test_invariance_for_people(capsys):
         ("invariance cat.png --net hog --vary cell=", "--vary is NAME=A,B"),
     ],
 )
-def test_mistakes_are_one_line_and_nothing_is_written(capsys, line: str, said: str):
+def test_mistakes_are_one_line_and_nothing_is_written(run, capsys, line: str, said: str):
     before = sorted(Path().iterdir())
     assert run(f"{line} --size 32") == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]

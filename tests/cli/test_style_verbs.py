@@ -1,43 +1,29 @@
 """The verb style: what it writes, and how it answers mistakes."""
 
 import json
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from vizjax import cli, files
-from vizjax.cli.style import style
+from vizjax import files
 
 
 @pytest.fixture(autouse=True)
-def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """A folder with pictures, the verb among the verbs."""
-    monkeypatch.setattr(cli, "_use_cache", lambda: None)
-    monkeypatch.setattr(cli, "VERBS", tuple({*cli.VERBS, style}))
-    monkeypatch.chdir(tmp_path)
-    rng = np.random.default_rng(0)
-    for name, size in (("cat", (48, 36)), ("waves", (20, 20)), ("night", (30, 24))):
-        Image.fromarray(rng.integers(0, 256, (6, 8, 3), np.uint8)).resize(size).save(f"{name}.png")
+def pictures(draw):
+    draw("cat.png")
+    draw("waves.png", (20, 20), seed=1)
+    draw("night.png", (30, 24), seed=2)
     half = np.zeros((16, 16), np.uint8)
     half[:, :8] = 255
     Image.fromarray(half).save("left.png")
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, before)
 
 
 SMALL = "--size 32 --content-layers stem --style-layers stem"
 
 
-def run(line: str) -> int:
-    return cli.main(line.split())
-
-
-def test_a_picture_with_its_recipe(capsys: pytest.CaptureFixture):
+def test_a_picture_with_its_recipe(run, capsys: pytest.CaptureFixture):
     line = f"style cat.png waves.png night.png {SMALL} --steps 2 1 --mask left.png --blend 1 3 --keep-color luminance"
     assert run(f"{line} --seed 3 --out a/b.png --json") == 0
     answer = json.loads(capsys.readouterr().out)
@@ -55,7 +41,7 @@ def test_a_picture_with_its_recipe(capsys: pytest.CaptureFixture):
     assert recipe["seed"] == 3
 
 
-def test_a_texture_from_noise(capsys: pytest.CaptureFixture):
+def test_a_texture_from_noise(run, capsys: pytest.CaptureFixture):
     assert run("style waves.png --texture --size 24 --style-layers stem --steps 2") == 0
     assert capsys.readouterr().out.strip() == "waves-texture.png"
     with Image.open("waves-texture.png") as picture:
@@ -63,7 +49,7 @@ def test_a_texture_from_noise(capsys: pytest.CaptureFixture):
     assert files.read_recipe("waves-texture.png")["content_layers"] == []
 
 
-def test_it_is_named_after_both(capsys: pytest.CaptureFixture):
+def test_it_is_named_after_both(run, capsys: pytest.CaptureFixture):
     assert run(f"style cat.png waves.png {SMALL} --steps 1 --from noise") == 0
     assert capsys.readouterr().out.strip() == "cat-waves.png"
 
@@ -83,7 +69,7 @@ def test_it_is_named_after_both(capsys: pytest.CaptureFixture):
         ("style cat.png waves.png --model resnet5", "unknown model 'resnet5'"),
     ],
 )
-def test_mistakes_are_one_line(line: str, text: str, capsys: pytest.CaptureFixture):
+def test_mistakes_are_one_line(run, line: str, text: str, capsys: pytest.CaptureFixture):
     assert run(line) == 2
     said = capsys.readouterr()
     assert text in said.err

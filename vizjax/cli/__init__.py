@@ -14,10 +14,11 @@ from tyro.conf import FlagCreatePairsOff
 from vizjax.cli.atlases import atlas, export, view
 from vizjax.cli.directions import caricature, grid, interpolate
 from vizjax.cli.dreams import dream
-from vizjax.cli.inversion import invariance, invert
+from vizjax.cli.invariances import invariance
+from vizjax.cli.inversion import invert
 from vizjax.cli.rendering import layers, render
-from vizjax.cli.spectrums import spectrum
-from vizjax.cli.style import style
+from vizjax.cli.spectra import spectrum
+from vizjax.cli.styles import style
 from vizjax.errors import InputError
 from vizjax.models.sources import cache_folder
 

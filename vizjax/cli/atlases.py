@@ -8,7 +8,7 @@ from tyro.conf import Positional, arg
 
 import vizjax as vz
 from vizjax.atlas.profile import profiled, summary
-from vizjax.cli.common import Answer, Dtype, Output, Seed, Units, Weights
+from vizjax.cli.common import Answer, Dtype, Layers, OptionalModel, Output, Seed, Size, Steps, Units, Weights
 from vizjax.errors import InputError
 from vizjax.models import DEFAULT, MODELS
 from vizjax.progress import Reporter
@@ -17,15 +17,15 @@ from vizjax.units import parse_units
 
 
 def atlas(
-    model: Positional[str] = DEFAULT,
+    model: OptionalModel = DEFAULT,
     *,
-    layer: Annotated[tuple[str, ...], arg(metavar="L …", help="layers; else the model's own choice")] = (),
+    layer: Layers = (),
     units: Units = None,
     facets: Annotated[tuple[str, ...], arg(metavar="F …", help="positive, negative, diverse[N]")] = (
         "positive",
     ),
-    size: Annotated[int, arg(metavar="PX", help="side of the pictures")] = 128,
-    steps: Annotated[int, arg(metavar="N", help="of optimization")] = 64,
+    size: Size = 128,
+    steps: Steps = 64,
     batch: Annotated[int | None, arg(metavar="W", help="jobs side by side; else chosen and kept")] = None,
     seed: Seed = 0,
     weights: Weights = None,

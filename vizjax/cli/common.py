@@ -2,23 +2,41 @@
 
 import dataclasses
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from tyro.conf import arg
+from rich.console import Console
+from rich.table import Table
+from tyro.conf import Positional, arg
 
 import vizjax as vz
 from vizjax.atlas.building import Progress
 from vizjax.errors import InputError, check_counts
 from vizjax.progress import Reporter
 
+_MODEL = "the net that looks"
+Model = Annotated[str, arg(metavar="MODEL", help=_MODEL)]
+OptionalModel = Annotated[Positional[str], arg(metavar="[MODEL]", help=_MODEL)]
 Weights = Annotated[
     str | None, arg(metavar="FILE|random", help="a file of weights, or 'random'; else the model's own")
 ]
 Dtype = Annotated[str, arg(metavar="TYPE", help="float32 or bfloat16: what the net computes in")]
+Layer = Annotated[str, arg(metavar="L", help="the layer that is looked into")]
+Layers = Annotated[tuple[str, ...], arg(metavar="L …", help="layers; else the net's own choice")]
 Units = Annotated[str | None, arg(metavar="A:B[:STEP]", help="channels, such as 0:40, 3 or 1,5,9; else all")]
+UnitNames = Annotated[tuple[str, ...], arg(metavar="UNIT …", help="channel numbers, or names of classes")]
+Picture = Annotated[Path, arg(metavar="PICTURE", help="what is looked at")]
+Size = Annotated[int, arg(metavar="PX", help="side of the pictures")]
+Square = Annotated[int, arg(metavar="PX", help="side of the square that pictures are cropped and scaled to")]
+Steps = Annotated[int, arg(metavar="N", help="of optimization")]
+Seed = Annotated[int, arg(metavar="S", help="what all randomness comes from")]
+Every = Annotated[
+    int | None, arg(metavar="K", help="keep a snapshot each K steps: numbered files, or frames")
+]
+Out = Annotated[Path | None, arg(metavar="FILE", help=".png, or an animation: .gif, .webp, .mp4")]
 
 
 @dataclasses.dataclass
@@ -28,17 +46,15 @@ class Output:
     json: Annotated[bool, arg(help="answer as JSON on standard output")] = False
     debug: Annotated[bool, arg(help="show the traceback of an error")] = False
 
-    def tell(self, text: str, answer: dict[str, Any]) -> None:
+    def tell(self, told: str | Table, answer: dict[str, Any]) -> None:
         """Prints the answer for people, or for programs."""
-        print(json.dumps(answer) if self.json else text)
+        if self.json or isinstance(told, str):
+            print(json.dumps(answer) if self.json else told)
+        else:
+            Console(width=None if sys.stdout.isatty() else 132).print(told)
 
 
 Answer = Annotated[Output, arg(name="")]
-Seed = Annotated[int, arg(metavar="S", help="what all randomness comes from")]
-Every = Annotated[
-    int | None,
-    arg(metavar="K", help="keep a snapshot each K steps: numbered files, or frames"),
-]
 
 ENDINGS = (".png", ".gif", ".webp", ".mp4")
 """What pictures are written as; all but the first show how they came about."""
@@ -69,8 +85,8 @@ def check_output(out: Path, every: int | None = None) -> None:
 
 def drawn(
     make: Callable[..., vz.Result], out: Path, output: Output, *, title: str, steps: int, jobs: int = 1,
-    every: int | None = None, about: dict[str, Any] | None = None,
-    answer: dict[str, Any] | Callable[[vz.Result], dict[str, Any]] | None = None,
+    every: int | None = None, about: dict[str, Any] | None = None, answer: dict[str, Any] | None = None,
+    rows: Callable[[vz.Result], list[dict[str, Any]]] | None = None,
 ) -> vz.Result:  # fmt: skip
     """Renders with progress, saves what came out, also of an interrupted run, and answers.
 
@@ -84,8 +100,8 @@ def drawn(
         jobs: how many pictures are made.
         every: steps between two snapshots.
         about: what the saved recipe says besides what `vizjax.render` has written there.
-        answer: what a JSON answer says besides the file and the final scores; or a function of the
-            result that says it.
+        answer: what a JSON answer says besides the file and the final scores.
+        rows: measures the result, once it is saved: a line each for people, ``rows`` in JSON.
 
     Returns:
         The result.
@@ -116,8 +132,9 @@ def drawn(
             raise
     files = _save(result, out, about or {})
     facts = {"file": str(out), "files": list(map(str, files)), "final": np.asarray(result.final).tolist()}
-    more = answer(result) if callable(answer) else answer or {}
-    output.tell("\n".join(map(str, files)), facts | more)
+    measured = {"rows": rows(result)} if rows else {}
+    lines = [*map(str, files), *map(_line, measured.get("rows", []))]
+    output.tell("\n".join(lines), facts | (answer or {}) | measured)
     return result
 
 
@@ -130,3 +147,15 @@ def _save(result: vz.Result, out: Path, about: dict[str, Any]) -> list[Path]:
     for i, path in enumerate(paths):
         vz.save(result._replace(images=np.take(result.frames, i, axis=-5)), path)
     return [out, *paths]
+
+
+def _line(row: dict[str, Any]) -> str:
+    return "  ".join(f"{key} {_spelled(value)}" for key, value in row.items())
+
+
+def _spelled(value: Any) -> str:
+    if isinstance(value, dict):
+        return "(" + ", ".join(f"{key} {_spelled(x)}" for key, x in value.items()) + ")"
+    if isinstance(value, list):
+        return " ".join(map(_spelled, value))
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -8,7 +8,24 @@ import numpy as np
 from tyro.conf import Positional, arg
 
 import vizjax as vz
-from vizjax.cli.common import Answer, Dtype, Every, Output, Seed, Weights, check_output, drawn
+from vizjax.cli.common import (
+    Answer,
+    Dtype,
+    Every,
+    Layer,
+    Model,
+    Out,
+    Output,
+    Picture,
+    Seed,
+    Size,
+    Square,
+    Steps,
+    UnitNames,
+    Weights,
+    check_output,
+    drawn,
+)
 from vizjax.errors import InputError, check_counts
 from vizjax.models import DEFAULT
 from vizjax.recipes.caricatures import caricature as caricature_of
@@ -16,18 +33,13 @@ from vizjax.recipes.grids import draw_grid
 from vizjax.recipes.interpolation import interpolate as interpolate_between
 from vizjax.units import find_units
 
-Model = Annotated[str, arg(metavar="MODEL", help="the net that looks")]
-Layer = Annotated[str, arg(metavar="L", help="the layer that is looked into")]
-Out = Annotated[Path | None, arg(metavar="FILE", help=".png, or an animation: .gif, .webp, .mp4")]
-Steps = Annotated[int, arg(metavar="N", help="of optimization")]
-
 
 def caricature(
     pictures: Annotated[Positional[tuple[Path, ...]], arg(metavar="PICTURE …", help="what is looked at")],
     *,
     model: Model = DEFAULT,
     layer: Layer = "blocks.10",
-    size: Annotated[int, arg(metavar="PX", help="side of the pictures, which are cropped to squares")] = 224,
+    size: Square = 224,
     steps: Steps = 96,
     every: Every = None,
     seed: Seed = 0,
@@ -57,11 +69,11 @@ def caricature(
 
 
 def grid(
-    picture: Annotated[Positional[Path], arg(metavar="PICTURE", help="what is looked at")],
+    picture: Positional[Picture],
     *,
     model: Model = DEFAULT,
     layer: Layer = "blocks.10",
-    size: Annotated[int, arg(metavar="PX", help="side that the picture is cropped and scaled to")] = 224,
+    size: Square = 224,
     cell: Annotated[int, arg(metavar="PX", help="side of the cell that is drawn for a position")] = 32,
     steps: Steps = 64,
     every: Every = None,
@@ -91,14 +103,12 @@ def grid(
 
 
 def interpolate(
-    model: Positional[str],
-    layer: Positional[str],
-    units: Annotated[
-        Positional[tuple[str, ...]], arg(metavar="A B …", help="channel numbers, or names of classes")
-    ],
+    model: Positional[Model],
+    layer: Positional[Layer],
+    units: Positional[UnitNames],
     *,
     frames: Annotated[int, arg(metavar="N", help="from one unit to the next")] = 6,
-    size: Annotated[int, arg(metavar="PX", help="side of the pictures")] = 128,
+    size: Size = 128,
     steps: Steps = 80,
     every: Every = None,
     seed: Seed = 0,

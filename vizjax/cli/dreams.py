@@ -8,24 +8,21 @@ import numpy as np
 from tyro.conf import Positional, arg
 
 import vizjax as vz
-from vizjax.cli.common import Answer, Dtype, Every, Output, Seed, Weights, check_output, drawn
+from vizjax.cli.common import Answer, Dtype, Every, Model, Out, Output, Seed, Weights, check_output, drawn
 from vizjax.errors import check_counts
 from vizjax.models import DEFAULT
-from vizjax.pictures import Picture, resized
+from vizjax.pictures import Picture, fitted_size, resized
 from vizjax.recipes.dreams import dream as dream_of
 from vizjax.recipes.zooms import zoom as zoom_into
-
-LAYER = "blocks.10"
-"""Of the default model: eyes, snouts and birds."""
 
 
 def dream(
     picture: Annotated[Positional[Path], arg(metavar="PICTURE", help="what to start from")],
     *,
-    model: Annotated[str, arg(metavar="MODEL", help="the net that dreams")] = DEFAULT,
+    model: Model = DEFAULT,
     layer: Annotated[
         str, arg(metavar="L", help="what it amplifies: lines in low layers, animals in high ones")
-    ] = LAYER,
+    ] = "blocks.10",  # of the default model: eyes, snouts and birds
     guide: Annotated[Path | None, arg(metavar="PICTURE", help="whose features are to appear")] = None,
     octaves: Annotated[int | None, arg(metavar="N", help="sizes; else 4, in a zoom 2")] = None,
     steps: Annotated[int | None, arg(metavar="N", help="at each size; else 10, in a zoom 3")] = None,
@@ -35,7 +32,7 @@ def dream(
     seed: Seed = 0,
     weights: Weights = None,
     dtype: Dtype = "float32",
-    out: Annotated[Path | None, arg(metavar="FILE", help=".png, or an animation: .gif, .webp, .mp4")] = None,
+    out: Out = None,
     output: Answer = Output(),
 ) -> None:
     """Amplify what a layer sees in a picture (DeepDream).
@@ -75,7 +72,5 @@ def dream(
 
 
 def _at_most(picture: Picture, size: int) -> np.ndarray:
-    h, w = picture.shape[:2]
-    scale = size / max(h, w)
-    shape = (max(1, round(scale * h)), max(1, round(scale * w)))
-    return resized(picture, shape).clip(0, 1) if scale < 1 else picture
+    side = min(size, max(picture.shape[:2]))
+    return resized(picture, fitted_size(picture.shape, side)).clip(0, 1)

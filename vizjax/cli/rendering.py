@@ -1,16 +1,27 @@
 """Verbs about units: render, layers."""
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import jax
-from rich.console import Console
 from tyro.conf import Positional, arg
 
 import vizjax as vz
-from vizjax.cli.common import Answer, Dtype, Every, Output, Seed, Weights, check_output, drawn
+from vizjax.cli.common import (
+    Answer,
+    Dtype,
+    Every,
+    Layer,
+    Model,
+    OptionalModel,
+    Out,
+    Output,
+    Seed,
+    UnitNames,
+    Weights,
+    check_output,
+    drawn,
+)
 from vizjax.models import DEFAULT
 from vizjax.recipes import PRESETS
 from vizjax.recipes.visualization import named
@@ -19,11 +30,9 @@ from vizjax.units import find_units
 
 
 def render(
-    model: Positional[str],
-    layer: Positional[str],
-    units: Annotated[
-        Positional[tuple[str, ...]], arg(metavar="UNIT …", help="channel numbers, or names of classes")
-    ],
+    model: Positional[Model],
+    layer: Positional[Layer],
+    units: Positional[UnitNames],
     *,
     preset: Annotated[str, arg(metavar="NAME", help=f"settings: {', '.join(PRESETS)}")] = "best",
     starts: Annotated[int, arg(metavar="N", help="pictures of each unit from other random starts")] = 1,
@@ -33,7 +42,7 @@ def render(
     seed: Seed = 0,
     weights: Weights = None,
     dtype: Dtype = "float32",
-    out: Annotated[Path | None, arg(metavar="FILE", help=".png, or an animation: .gif, .webp, .mp4")] = None,
+    out: Out = None,
     output: Answer = Output(),
 ) -> None:
     """Render some units of a layer into one picture, or animation, that carries its recipe.
@@ -66,7 +75,7 @@ def render(
     )  # fmt: skip
 
 
-def layers(model: Positional[str] = DEFAULT, *, weights: Weights = None, output: Answer = Output()) -> None:
+def layers(model: OptionalModel = DEFAULT, *, weights: Weights = None, output: Answer = Output()) -> None:
     """List the layers of a model: what they see, in pixels, and what computing each takes.
 
     Shape; stride, side and centre (that of position 0, from the first pixel's) of the receptive
@@ -79,7 +88,4 @@ def layers(model: Positional[str] = DEFAULT, *, weights: Weights = None, output:
     * vizjax layers efficientnet_lite0 --weights mine.pth --json
     """
     found = vz.layers(vz.load(model, weights))
-    if output.json:
-        print(json.dumps({name: fact._asdict() for name, fact in found.items()}))
-        return
-    Console(width=None if sys.stdout.isatty() else 132).print(layer_table(found))
+    output.tell(layer_table(found), {name: fact._asdict() for name, fact in found.items()})

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array
 
 from vizjax import objectives
-from vizjax.pictures import resized
+from vizjax.pictures import fitted_size, resized
 from vizjax.recipes.seeing import seen
 from vizjax.recipes.style.inputs import Inputs
 from vizjax.recipes.style.losses import References, factors
@@ -69,10 +69,7 @@ def references(
         (1, 24, 24, 32)
     """
     longer = scale * max(size)
-    styles = [
-        resized(s, tuple(max(1, round(n * longer / max(s.shape[:2]))) for n in s.shape[:2]))
-        for s in inputs.styles
-    ]
+    styles = [resized(s, fitted_size(s.shape, longer)) for s in inputs.styles]
     picture, layers, masks = resized(inputs.content, size), inputs.style_layers, None
     content = seen(net, picture[None], inputs.content_layers)
     grams = mean_grams(net, styles, layers, inputs.blend, apart=inputs.masks is not None)

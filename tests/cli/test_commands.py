@@ -8,48 +8,21 @@ import sys
 import time
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 from PIL import Image
-from tiny import tiny
 from torch_files import legacy_with_global
 
 import vizjax as vz
 from vizjax import cli, files
-from vizjax.models import MODELS, Model
+from vizjax.models import labels
 from vizjax.units import parse_units
 
-TINY = Model(lambda rngs: None, [], [], layer="block", head="head")
-
-
-@pytest.fixture(autouse=True)
-def tiny_model(monkeypatch, tmp_path):
-    """Makes the tiny net a model by name, keeps caches and signals as they are, works in tmp_path."""
-    real = vz.load
-    monkeypatch.setitem(MODELS, "tiny", TINY)
-    monkeypatch.setattr(vz, "load", lambda name, *rest: named() if name == "tiny" else real(name, *rest))
-    monkeypatch.setattr(cli, "_use_cache", lambda: None)
-    monkeypatch.chdir(tmp_path)
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, before)
-
-
-def named():
-    net = jax.tree.map(lambda x: x, tiny())  # a copy: other tests use the original
-    net.name = "tiny"
-    return net
-
-
-def run(line):
-    return cli.main(line.split())
-
-
+WEIGHTS = Path(__file__).parents[1] / "models" / "data"
 SMALL = "--size 16 --steps 12 --batch 4"
 
 
-def test_atlas_from_nothing_to_the_page(tmp_path, capsys):
+def test_atlas_from_nothing_to_the_page(run, tmp_path, capsys):
     assert run(f"atlas tiny {SMALL}") == 0
     said = capsys.readouterr()
     assert said.out.strip().endswith(str(tmp_path / "atlas" / "index.html"))
@@ -61,7 +34,7 @@ def test_atlas_from_nothing_to_the_page(tmp_path, capsys):
     assert answer["page"] == str(tmp_path / "atlas" / "index.html")
 
 
-def test_atlas_says_where_the_time_went(tmp_path, capsys):
+def test_atlas_says_where_the_time_went(run, tmp_path, capsys):
     assert run(f"atlas tiny {SMALL} --units 0:4 --profile --json") == 0
     profile = json.loads(capsys.readouterr().out)["profile"]
     assert list(profile["seconds"]) == [
@@ -75,7 +48,7 @@ def test_atlas_says_where_the_time_went(tmp_path, capsys):
     assert said.strip().endswith("index.html")
 
 
-def test_render_writes_one_png_with_its_recipe(tmp_path, capsys):
+def test_render_writes_one_png_with_its_recipe(run, tmp_path, capsys):
     assert run("render tiny block 3 5 --size 16 --steps 4 --starts 2 --out a/b.png") == 0
     assert capsys.readouterr().out.strip() == "a/b.png"
     with Image.open("a/b.png") as picture:
@@ -90,7 +63,7 @@ def test_render_writes_one_png_with_its_recipe(tmp_path, capsys):
     assert len(answer["final"]) == 1
 
 
-def test_layers_as_table_and_json(capsys):
+def test_layers_as_table_and_json(run, capsys):
     assert run("layers tiny") == 0
     table = capsys.readouterr().out
     assert "receptive field" in table
@@ -99,7 +72,7 @@ def test_layers_as_table_and_json(capsys):
     assert json.loads(capsys.readouterr().out)["block"]["channels"] == 8
 
 
-def test_view_and_export(tmp_path, capsys, monkeypatch):
+def test_view_and_export(run, tmp_path, capsys, monkeypatch):
     run(f"atlas tiny {SMALL} --units 0:4 --json")
     capsys.readouterr()
     opened = []
@@ -116,7 +89,7 @@ def test_view_and_export(tmp_path, capsys, monkeypatch):
     assert len(list((tmp_path / "rest").iterdir())) == 2
 
 
-def test_help_teaches(capsys):
+def test_help_teaches(run, capsys):
     for verb in ("atlas", "render", "layers", "view", "export"):
         with pytest.raises(SystemExit) as stop:
             run(f"{verb} --help")
@@ -183,14 +156,14 @@ def things(tmp_path):
     (tmp_path / "full" / "thesis.txt").write_text("all I have")
     (tmp_path / "text.pth").write_text("no weights")
     (tmp_path / "folder.pth").mkdir()
-    (tmp_path / "other.pth").write_bytes((Path(__file__).parent / "models" / "data" / "zip.pth").read_bytes())
+    (tmp_path / "other.pth").write_bytes((WEIGHTS / "zip.pth").read_bytes())
     (tmp_path / "hostile.pth").write_bytes(legacy_with_global("posix", "system"))
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "atlas.json").write_text("{")
 
 
 @pytest.mark.parametrize("line", MISTAKES)
-def test_a_mistake_is_one_line_and_leaves_nothing(line, things, tmp_path, capsys):
+def test_a_mistake_is_one_line_and_leaves_nothing(run, line, things, tmp_path, capsys):
     before = sorted(tmp_path.rglob("*"))
     assert run(line) == 2
     said = capsys.readouterr()
@@ -203,12 +176,12 @@ def test_a_mistake_is_one_line_and_leaves_nothing(line, things, tmp_path, capsys
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_debug_shows_the_traceback():
+def test_debug_shows_the_traceback(run):
     with pytest.raises(vz.InputError):
         run("layers nonesuch --debug")
 
 
-def test_mistakes_about_an_existing_atlas(tmp_path, capsys):
+def test_mistakes_about_an_existing_atlas(run, tmp_path, capsys):
     run(f"atlas tiny {SMALL} --units 0:4")
     before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
     capsys.readouterr()
@@ -226,23 +199,24 @@ def test_mistakes_about_an_existing_atlas(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("line", ["nonesuch", "atlas --size x", "export atlas", "render"])
-def test_what_cannot_be_parsed_ends_with_status_2(line, capsys):
+def test_what_cannot_be_parsed_ends_with_status_2(run, line, capsys):
     with pytest.raises(SystemExit) as stop:
         run(line)
     assert stop.value.code == 2
     assert "Traceback" not in capsys.readouterr().err
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """Where processes keep compiled programs."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_interruptions_are_tidy_and_continue(tmp_path, number, status):
-    command = [
-        sys.executable,
-        "-m",
-        "vizjax",
-        "atlas",
-        *["--layer", "stem", "--units", "0:6", "--size", "16", "--steps", "12", "--batch", "1"],
-    ]
-    environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache")}
+def test_interruptions_are_tidy_and_continue(run, tmp_path, cache, capsys, number, status):
+    line = "atlas --layer stem --units 0:6 --size 16 --steps 12 --batch 1"
+    command = [sys.executable, "-m", "vizjax", *line.split()]
+    environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(cache)}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while not list(tmp_path.rglob("positive*.json")) and process.poll() is None:
@@ -257,10 +231,10 @@ def test_interruptions_are_tidy_and_continue(tmp_path, number, status):
     assert not list((tmp_path / "atlas").rglob(f"*{files.TEMPORARY}*"))
     assert (tmp_path / "atlas" / "index.html").is_file()
     committed = len(list(tmp_path.rglob("positive*.json")))
-    done = subprocess.run([*command, "--json"], env=environment, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout)["pictures"] == 6
+    assert run(f"{line} --json") == 0
+    assert json.loads(capsys.readouterr().out)["pictures"] == 6
     assert committed >= 1
-    assert list((tmp_path / "cache").iterdir())
+    assert list(cache.iterdir())
 
 
 def test_units_of_all_spellings():
@@ -273,11 +247,12 @@ def test_units_of_all_spellings():
     assert np.arange(9)[parse_units("1::4")].tolist() == [1, 5]
 
 
-def test_classes_are_rendered_by_name(tmp_path):
-    words = ["render", "efficientnet_lite0", "logits", "Tiger cat", "7", "--size", "32", "--steps", "1"]
-    assert cli.main([*words, "--out", "cat.png"]) == 0
+def test_classes_are_rendered_by_name(run, tmp_path, monkeypatch):
+    classes = ("tench", "shark", "cock", "hen", "tiger", "tiger cat", "lion", "Cardigan", "cardigan", "mask")
+    monkeypatch.setattr(labels, "read", lambda _: classes)
+    assert run('render tiny logits "Tiger cat" 2 --size 16 --steps 2 --out cat.png') == 0
     recipe = files.read_recipe(tmp_path / "cat.png")
-    assert (recipe["units"], recipe["names"]) == ([282, 7], ["tiger cat", "cock"])
+    assert (recipe["units"], recipe["names"]) == ([5, 2], ["tiger cat", "cock"])
 
 
 @pytest.mark.parametrize(
@@ -292,14 +267,14 @@ def test_classes_are_rendered_by_name(tmp_path):
         ("blocks.4 cat", "units of layer 'blocks.4' are 0 ... 39, one or more, not 'cat'"),
     ],
 )
-def test_units_that_are_none(words, message, capsys, tmp_path):
-    assert cli.main(["render", "efficientnet_lite0", *words.split()]) == 2
+def test_units_that_are_none(run, words, message, capsys, tmp_path):
+    assert run(f"render efficientnet_lite0 {words}") == 2
     assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interruption_in_an_ignored_callback_is_not_lost(number, status, monkeypatch, capsys):
+def test_an_interruption_in_an_ignored_callback_is_not_lost(run, number, status, monkeypatch, capsys):
     """As it may fall into one of JAX's, which the garbage collector calls."""
 
     class Callback:
@@ -312,11 +287,9 @@ def test_an_interruption_in_an_ignored_callback_is_not_lost(number, status, monk
         time.sleep(20)
 
     monkeypatch.setattr(cli.tyro.extras, "subcommand_cli_from_dict", verb)
-    before = signal.getsignal(signal.SIGTERM)
     begin = time.monotonic()
-    assert cli.main(["atlas"]) == status
+    assert run("atlas") == status
     assert time.monotonic() - begin < 15
-    signal.signal(signal.SIGTERM, before)
     captured = capsys.readouterr().err
     assert "the same command continues" in captured
     assert "Traceback" not in captured

@@ -1,17 +1,15 @@
 """The verb spectrum."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import jax
-from rich.console import Console
 from rich.table import Table
-from tyro.conf import Positional, arg
+from tyro.conf import arg
 
 import vizjax as vz
-from vizjax.cli.common import Answer, Dtype, Output, Seed, Weights
+from vizjax.cli.common import Answer, Dtype, OptionalModel, Output, Seed, Weights
 from vizjax.errors import InputError, check_counts
 from vizjax.files import encoded, write
 from vizjax.models import DEFAULT
@@ -21,7 +19,7 @@ from vizjax.recipes.spectra.sheets import draw_spectra
 
 
 def spectrum(
-    model: Positional[str] = DEFAULT,
+    model: OptionalModel = DEFAULT,
     *,
     layer: Annotated[
         tuple[str, ...], arg(metavar="L …", help="layers; else the first of each stride up to 16")
@@ -58,26 +56,21 @@ def spectrum(
     for name in layer or _first_of_each_stride(net):
         print(f"{model}, {name}: {units} units, {size} px", file=sys.stderr)
         found.append(measure_spectrum(net, name, given, units=units))
-    if out:
-        about = {
-            "model": model,
-            "layers": [s.layer for s in found],
-            "units": units,
-            "size": size,
-            "seed": seed,
+    rows: list[dict[str, Any]] = [
+        {
+            "layer": s.layer,
+            "stride": s.stride,
+            "peaks": peaks(s.power, s.stride),
+            "control": peaks(s.control, s.stride),
         }
-        write(out, encoded(draw_spectra(found), "PNG", about))
-    if output.json:
-        rows = [(s.layer, s.stride, *(peaks(p, s.stride) for p in (s.power, s.control))) for s in found]
-        names = ("layer", "stride", "peaks", "control")
-        print(
-            json.dumps(
-                {"layers": [dict(zip(names, row, strict=True)) for row in rows], "file": out and str(out)}
-            )
-        )
-        return
-    Console(width=None if sys.stdout.isatty() else 132).print(_table(found))
+        for s in found
+    ]
     if out:
+        names = [s.layer for s in found]
+        about = {"model": model, "layers": names, "units": units, "size": size, "seed": seed}
+        write(out, encoded(draw_spectra(found), "PNG", about))
+    output.tell(_table(rows), {"layers": rows, "file": out and str(out)})
+    if out and not output.json:
         print(out)
 
 
@@ -89,13 +82,13 @@ def _first_of_each_stride(net: Any) -> list[str]:
     return list(first.values())
 
 
-def _table(found: list[Spectrum]) -> Table:
-    orders = sorted({order for s in found for order in peaks(s.power, s.stride)})
+def _table(rows: list[dict[str, Any]]) -> Table:
+    orders = sorted({order for row in rows for order in row["peaks"]})
     table = Table(box=None)
     for title in ("layer", "stride", *(f"peaks at k/{order}" for order in orders)):
         table.add_column(title, no_wrap=True, justify="left" if title == "layer" else "right")
-    for s in found:
-        power, control = peaks(s.power, s.stride), peaks(s.control, s.stride)
+    for row in rows:
+        power, control = row["peaks"], row["control"]
         cells = (f"{power[d]:,.1f} ({control[d]:.1f})" if d in power else "" for d in orders)
-        table.add_row(s.layer, str(s.stride), *cells)
+        table.add_row(row["layer"], str(row["stride"]), *cells)
     return table

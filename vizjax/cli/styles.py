@@ -4,19 +4,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import jax
-import numpy as np
 from tyro.conf import Positional, arg
 
 import vizjax as vz
-from vizjax.cli.common import Answer, Dtype, Every, Output, Seed, Weights, check_output, drawn
+from vizjax.cli.common import Answer, Dtype, Every, Model, Out, Output, Seed, Weights, check_output, drawn
 from vizjax.errors import InputError, check_counts
 from vizjax.models import DEFAULT
-from vizjax.pictures import resized
+from vizjax.pictures import fitted_size, resized
 from vizjax.recipes.style.plans import planned
 from vizjax.recipes.style.textures import synthesize
 from vizjax.recipes.style.transfer import stylize
 
-Layers = Annotated[tuple[str, ...] | None, arg(metavar="L …", help="else those of the model's family")]
+FamilyLayers = Annotated[tuple[str, ...] | None, arg(metavar="L …", help="else those of the model's family")]
 
 
 def style(
@@ -50,15 +49,15 @@ def style(
     convention: Annotated[
         Literal["relative", "paper", "code"], arg(help="what losses are multiplied by; Gatys et al.: 1e-3")
     ] = "relative",
-    content_layers: Layers = None,
-    style_layers: Layers = None,
+    content_layers: FamilyLayers = None,
+    style_layers: FamilyLayers = None,
     pool: Annotated[Literal["average", "max"], arg(help="of VGG; average is Gatys'")] = "average",
-    model: Annotated[str, arg(metavar="MODEL", help="the net whose eyes count")] = DEFAULT,
+    model: Model = DEFAULT,
     every: Every = None,
     seed: Seed = 0,
     weights: Weights = None,
     dtype: Dtype = "float32",
-    out: Annotated[Path | None, arg(metavar="FILE", help=".png, or an animation: .gif, .webp, .mp4")] = None,
+    out: Out = None,
     output: Answer = Output(),
 ) -> None:
     """Paint a picture in the style of others (neural style), or make a texture.
@@ -91,9 +90,10 @@ def style(
     def make(**run: Any) -> vz.Result:
         if texture:
             return synthesize(net, [whole, *painted], size, **options, **run)
+        scaled = resized(whole, fitted_size(whole.shape, size)).clip(0, 1)
         return stylize(
-            net, _scaled(whole, size), painted, ratio=ratio, color=keep_color, start=begin,
-            content_layers=content_layers, **options, **run,
+            net, scaled, painted, ratio=ratio, color=keep_color, start=begin, content_layers=content_layers,
+            **options, **run,
         )  # fmt: skip
 
     names = [path.name for path in styles]
@@ -103,11 +103,3 @@ def style(
         make, target, output, title=f"{model}: {told}, {size} px, {sum(options['steps'])} steps",
         steps=sum(options["steps"]), every=every, about=about,
     )  # fmt: skip
-
-
-def _scaled(picture: np.ndarray, size: int) -> np.ndarray:
-    h, w = picture.shape[:2]
-    longer = max(h, w)
-    return np.clip(
-        resized(picture, (max(1, round(h * size / longer)), max(1, round(w * size / longer)))), 0, 1
-    )
