@@ -77,3 +77,12 @@ def test_a_mistake_is_one_line(run, line, message, capsys, tmp_path):
     assert message in said.err
     assert "Traceback" not in said.err
     assert [path.name for path in tmp_path.iterdir()] == ["cat.png"]
+
+
+@pytest.mark.parametrize("verb", ["caricature", "grid", "dream"])
+def test_every_model_has_a_layer_of_its_own(verb: str, run, capsys):
+    steps = "--octaves 1" if verb == "dream" else ""
+    assert run(f"{verb} cat.png --model tiny --size 16 --steps 1 {steps} --json --out a.png") == 0
+    assert files.read_recipe("a.png")["layer"] == "block"
+    assert run(f"{verb} cat.png --model tinny") == 2
+    assert "unknown model 'tinny'" in capsys.readouterr().err

@@ -14,7 +14,8 @@ from tyro.conf import Positional, arg
 
 import vizjax as vz
 from vizjax.atlas.building import Progress
-from vizjax.errors import InputError, check_counts
+from vizjax.errors import InputError, check_counts, unknown
+from vizjax.models import DEFAULT, MODELS
 from vizjax.progress import Reporter
 
 _MODEL = "the net that looks"
@@ -25,6 +26,7 @@ Weights = Annotated[
 ]
 Dtype = Annotated[str, arg(metavar="TYPE", help="float32 or bfloat16: what the net computes in")]
 Layer = Annotated[str, arg(metavar="L", help="the layer that is looked into")]
+OptionalLayer = Annotated[str | None, arg(metavar="L", help="the layer looked into; else the net's choice")]
 Layers = Annotated[tuple[str, ...], arg(metavar="L …", help="layers; else the net's own choice")]
 Units = Annotated[str | None, arg(metavar="A:B[:STEP]", help="channels, such as 0:40, 3 or 1,5,9; else all")]
 UnitNames = Annotated[tuple[str, ...], arg(metavar="UNIT …", help="channel numbers, or names of classes")]
@@ -61,6 +63,28 @@ ENDINGS = (".png", ".gif", ".webp", ".mp4")
 
 FRAMES = 40
 """Of an animation, about, where ``--every`` is not given."""
+
+
+def deep_layer(model: str, layer: str | None) -> str:
+    """The layer that is looked into where none is named: one that shows eyes and snouts, if it is known.
+
+    Args:
+        model: a name of the zoo.
+        layer: what was asked for.
+
+    Returns:
+        A layer's name.
+
+    Raises:
+        UnknownName: at a model that the zoo does not have.
+
+    Example:
+        >>> deep_layer("efficientnet_lite0", None), deep_layer("resnet50", None)
+        ('blocks.10', 'layer3')
+    """
+    if model not in MODELS:
+        raise unknown("model", model, MODELS)
+    return layer or ("blocks.10" if model == DEFAULT else MODELS[model].layer)
 
 
 def check_output(out: Path, every: int | None = None) -> None:

@@ -14,6 +14,7 @@ from vizjax.cli.common import (
     Every,
     Layer,
     Model,
+    OptionalLayer,
     Out,
     Output,
     Picture,
@@ -24,6 +25,7 @@ from vizjax.cli.common import (
     UnitNames,
     Weights,
     check_output,
+    deep_layer,
     drawn,
 )
 from vizjax.errors import InputError, check_counts
@@ -38,7 +40,7 @@ def caricature(
     pictures: Annotated[Positional[tuple[Path, ...]], arg(metavar="PICTURE …", help="what is looked at")],
     *,
     model: Model = DEFAULT,
-    layer: Layer = "blocks.10",
+    layer: OptionalLayer = None,
     size: Square = 224,
     steps: Steps = 96,
     every: Every = None,
@@ -56,6 +58,7 @@ def caricature(
     * vizjax caricature cat.jpg dog.jpg --layer blocks.4 --out strokes.png
     """
     check_counts(size=size, steps=steps)
+    layer = deep_layer(model, layer)
     target = out or Path(f"{pictures[0].stem}-{layer}-caricature.png".replace("/", "_"))
     check_output(target, every)
     read = np.stack([vz.read_picture(path, size) for path in pictures])
@@ -72,7 +75,7 @@ def grid(
     picture: Positional[Picture],
     *,
     model: Model = DEFAULT,
-    layer: Layer = "blocks.10",
+    layer: OptionalLayer = None,
     size: Square = 224,
     cell: Annotated[int, arg(metavar="PX", help="side of the cell that is drawn for a position")] = 32,
     steps: Steps = 64,
@@ -91,6 +94,7 @@ def grid(
     * vizjax grid street.jpg --layer blocks.6 --size 128 --out street.png
     """
     check_counts(size=size, cell=cell, steps=steps)
+    layer = deep_layer(model, layer)
     target = out or Path(f"{picture.stem}-{layer}-grid.png".replace("/", "_"))
     check_output(target, every)
     read = vz.read_picture(picture, size)

@@ -8,7 +8,19 @@ import numpy as np
 from tyro.conf import Positional, arg
 
 import vizjax as vz
-from vizjax.cli.common import Answer, Dtype, Every, Model, Out, Output, Seed, Weights, check_output, drawn
+from vizjax.cli.common import (
+    Answer,
+    Dtype,
+    Every,
+    Model,
+    Out,
+    Output,
+    Seed,
+    Weights,
+    check_output,
+    deep_layer,
+    drawn,
+)
 from vizjax.errors import check_counts
 from vizjax.models import DEFAULT
 from vizjax.pictures import Picture, fitted_size, resized
@@ -21,8 +33,8 @@ def dream(
     *,
     model: Model = DEFAULT,
     layer: Annotated[
-        str, arg(metavar="L", help="what it amplifies: lines in low layers, animals in high ones")
-    ] = "blocks.10",  # of the default model: eyes, snouts and birds
+        str | None, arg(metavar="L", help="what it amplifies: lines in low layers, animals in high ones")
+    ] = None,
     guide: Annotated[Path | None, arg(metavar="PICTURE", help="whose features are to appear")] = None,
     octaves: Annotated[int | None, arg(metavar="N", help="sizes; else 4, in a zoom 2")] = None,
     steps: Annotated[int | None, arg(metavar="N", help="at each size; else 10, in a zoom 3")] = None,
@@ -44,6 +56,7 @@ def dream(
     * vizjax dream cat.jpg --size 512 --zoom 60 --out flight.mp4
     """
     check_counts(octaves=octaves, steps=steps, size=size, zoom=zoom)
+    layer = deep_layer(model, layer)
     target = out or Path(f"{picture.stem}-dream{'.gif' if zoom else '.png'}")
     check_output(target, every)
     start = _at_most(vz.read_picture(picture), size)

@@ -43,11 +43,12 @@ def yosinski(row: int, size: int = 227, rate: float | None = None, gain: float |
         row: 1 … 4 of the paper's table; most of its figures are made with the third.
         size: side in pixels.
         rate: the learning rate of the rows 2 and 3, the largest one of 1 and 4; the paper's are 100, and 1e8
-            for row 4. By default there is none: every row's steps aim at a gain.
+            for row 4. By default every row's steps aim at a gain, at rates up to 1e4.
         gain: by how much each step is to raise the unit; the paper's is 2.
 
     With ``rate=100, gain=2`` it is what the paper did with CaffeNet. In newer nets such steps are too
-    small to be seen: by default a step aims at a gain that suits EfficientNet-Lite0.
+    small to be seen: by default a step aims at a gain that suits EfficientNet-Lite0. The pictures are pale
+    all the same; `vizjax.color.stretched` shows them.
 
     Returns:
         The preset.
@@ -63,7 +64,7 @@ def yosinski(row: int, size: int = 227, rate: float | None = None, gain: float |
     if rate and r.constant:
         pace: optax.GradientTransformation = updates.staged_momentum(((rate, 1),), decay=0.0)
     else:
-        pace = updates.progress(gain or r.gain, rate or 1e8)
+        pace = updates.progress(gain or r.gain, rate or 1e4)
     operators = (
         updates.decay(r.decay) if r.decay else None,
         updates.periodic_blur(r.sigma, r.every) if r.every else None,
