@@ -21,6 +21,7 @@ from vizjax.recipes.interpolation import interpolate
 from vizjax.recipes.presets.units import settings, weighted
 
 CHOICE = ("efficientnet_lite0", "blocks.10", "5", "11", "24", "36")
+QUICK = ("efficientnet_lite0", "blocks.1", "1", "5", "9", "11")
 SOURCES = (data.astronaut, data.chelsea, data.coffee, data.rocket, data.immunohistochemistry, data.retina)
 COUNT, CROP = 3, 80
 STEPS = (1, 32, 128, 256)
@@ -51,7 +52,7 @@ def best_crops(net, layer: str, units: list[int]) -> np.ndarray:
 
 
 def main(words: list[str], quick: bool) -> None:
-    model, layer, *texts = words or CHOICE
+    model, layer, *texts = words or (QUICK if quick else CHOICE)
     net, units = vz.load(model), [int(text) for text in texts]
     out = Path(tempfile.mkdtemp()) if quick else Path(__file__).parent / "gallery"
     few = {"steps": 2} if quick else {}

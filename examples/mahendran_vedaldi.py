@@ -54,21 +54,23 @@ def main(quick: bool) -> None:
     out = Path(tempfile.mkdtemp()) if quick else Path(__file__).parent / "gallery"
     net = vz.load("efficientnet_lite0")
     cat = squared(data.chelsea()[:300, 75:375], size)
-    names = LAYERS[::2] if quick else LAYERS
+    names = LAYERS[:2] if quick else LAYERS
+    middle, deep = names[len(names) // 2], names[-2]
 
     rows = [invert_layers(net, cat, names, method=m, **run).images[:, 0] for m in ("cvpr2015", "ijcv2016")]
     save(out / "inversion_layers.png", [[cat, *row] for row in rows])
 
-    several = invert(net, cat, "blocks.7", starts=2 if quick else 4, **run)
+    several = invert(net, cat, deep, starts=2 if quick else 4, **run)
     save(out / "inversion_starts.png", [[cat, *several.images[0, :, 0]]])
 
-    weights, deeper = {"tv": np.array([1.0, 10.0, 100.0])}, ("stem", "blocks.4")
-    grid = [invert(net, cat, name, weights=weights, **run).images[:, 0] for name in deeper]
+    weights = {"tv": np.array([1.0, 10.0, 100.0])}
+    grid = [invert(net, cat, name, weights=weights, **run).images[:, 0] for name in ("stem", middle)]
     save(out / "inversion_regularizer.png", grid)
 
-    shape = seen(net, cat[None], "blocks.4").shape[1:]
-    masks = [focus(shape, side=5), *(focus(shape, channels=half) for half in (range(20), range(20, 40)))]
-    foci = [invert(net, cat, "blocks.4", mask=mask, **run).images[0, 0] for mask in masks]
+    shape = seen(net, cat[None], middle).shape[1:]
+    halves = np.array_split(range(shape[-1]), 2)
+    masks = [focus(shape, side=5), *(focus(shape, channels=half.tolist()) for half in halves)]
+    foci = [invert(net, cat, middle, mask=mask, **run).images[0, 0] for mask in masks]
     save(out / "inversion_foci.png", [[cat, *foci]])
 
     def greys(*arrays: np.ndarray) -> jax.Array:

@@ -11,26 +11,24 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 import vizjax as vz
 from vizjax import images, transforms, updates
-
-LAYER, UNITS = "logits", [309, 980]
-
-
-def attained(acts: Any, unit: jax.Array) -> jax.Array:
-    return vz.objectives.channel(acts[LAYER], unit)
+from vizjax.ascent import Objective
 
 
-def visible(acts: Any, unit: jax.Array) -> jax.Array:
+def attained(layer: str) -> Objective:
+    return lambda acts, unit: vz.objectives.channel(acts[layer], unit)
+
+
+def visible(layer: str) -> Objective:
     """What is attained, the less of the picture is opaque the more it counts."""
-    return attained(acts, unit) * (1 - jnp.mean(acts["image"][..., 3]))
+    return lambda acts, unit: attained(layer)(acts, unit) * (1 - jnp.mean(acts["image"][..., 3]))
 
 
-def settings(size: int, steps: int) -> dict[str, dict[str, Any]]:
+def settings(layer: str, size: int, steps: int) -> dict[str, dict[str, Any]]:
     """What each parameterization goes best with."""
     crops = transforms.compose(transforms.crop(size, (0.6, 0.2)), transforms.noise(0.04, 0.02))
     clear = transforms.compose(transforms.background(), transforms.gentle())
@@ -45,17 +43,18 @@ def settings(size: int, steps: int) -> dict[str, dict[str, Any]]:
         "cppn": {"image": images.cppn(size), "optimizer": updates.adam(0.005), "steps": 2 * steps},
         "transparent": {
             "image": images.fourier(size, channels=4, decay=1.5), "transform": clear,
-            "optimizer": updates.adam(0.05), "objective": visible,
+            "optimizer": updates.adam(0.05), "objective": visible(layer),
         },
     }  # fmt: skip
 
 
 def main(quick: bool) -> None:
     net, columns = vz.load("efficientnet_lite0"), []
+    layer, units = ("blocks.1", [1, 2]) if quick else ("logits", [309, 980])  # a bee, and a volcano
     size, steps = (32, 2) if quick else (128, 64)
-    for name, chosen in settings(size, steps).items():
-        options = {"objective": attained, "steps": steps} | chosen
-        result = vz.render(net, targets=jnp.array(UNITS), **options)
+    for name, chosen in settings(layer, size, steps).items():
+        options = {"objective": attained(layer), "steps": steps} | chosen
+        result = vz.render(net, targets=jnp.array(units), **options)
         print(f"{name}: {result.baseline.mean():.2f} -> {result.final.mean():.2f}")
         picture = result.images
         if picture.shape[-1] == 4:

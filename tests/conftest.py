@@ -5,7 +5,41 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
+import jax
 import pytest
+
+AS_USERS = (
+    "atlas",
+    "nn",
+    "test_activations",
+    "test_dtype",
+    "test_readme",
+    "test_render",
+    "test_tiles",
+    "test_trace",
+)
+"""Folders and files whose claims are about what is compiled: rounding, memory, time."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Most of the time goes into compiling, so little is optimized; except in heavier tests, which compute."""
+    jax.config.update("jax_disable_most_optimizations", "not slow" in config.option.markexpr)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def as_users_compile(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Optimizes where it matters, and leaves nothing of it to other tests."""
+    if not jax.config.read("jax_disable_most_optimizations") or not {
+        request.path.stem,
+        request.path.parent.name,
+    } & set(AS_USERS):
+        yield
+        return
+    for little in (False, True):
+        jax.config.update("jax_disable_most_optimizations", little)
+        jax.clear_caches()
+        if not little:
+            yield
 
 
 @pytest.fixture(scope="session")

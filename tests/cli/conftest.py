@@ -17,16 +17,6 @@ from vizjax import cli
 from vizjax.models import MODELS, Model
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quick_compiling() -> Iterator[None]:
-    """Most of the time goes into compiling, so little is optimized, and nothing of it left to other tests."""
-    tiny()  # kept for all tests, and so made as ever
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-    jax.clear_caches()
-
-
 @pytest.fixture(autouse=True)
 def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """Works in tmp_path, makes the tiny net a model, and keeps caches and signals as they are."""

@@ -120,14 +120,15 @@ CLASSES = [1, 76, 281, 985]
 @pytest.mark.slow
 @pytest.mark.parametrize("row", [1, 2, 3, 4])
 def test_yosinskis_classes_come_first_within_100_iterations(row):
-    result = visualize(net(), "logits", CLASSES, f"yosinski-{row}", size=128, steps=100, every=20)
-    ranks = [
-        [int((x > x[unit]).sum()) for x in logits(frames[:, 0])]
+    """At some step: the second row's decay of .3 leaves no picture longer than three steps."""
+    result = visualize(net(), "logits", CLASSES, f"yosinski-{row}", size=128, steps=100, every=2)
+    first = [
+        (logits(frames[:, 0]).argmax(-1) == unit).nonzero()[0]
         for unit, frames in zip(CLASSES, result.frames, strict=True)
     ]
-    print(f"yosinski-{row}: rank of the class after 0, 20 ... 100 steps {ranks}")
-    # of the second row's steps, a decay of .3 leaves the last three: some classes come second only
-    assert all(min(rank) <= {2: 2}.get(row, 0) for rank in ranks)
+    told = [f"from {2 * steps[0]}, {len(steps)} of 51" if len(steps) else "never" for steps in first]
+    print(f"yosinski-{row}: first {told}")
+    assert all(len(steps) for steps in first)
 
 
 @pytest.mark.slow
@@ -165,8 +166,10 @@ def test_logits_rise_higher_than_by_probabilities():
         layer: visualize(net(), layer, CLASSES, "best", size=96).images[:, 0]
         for layer in ("logits", "probabilities")
     }
-    own = {layer: logits(pictures)[np.arange(4), CLASSES] for layer, pictures in runs.items()}
-    print(f"attained logits by {own}")
+    found = {layer: logits(pictures) for layer, pictures in runs.items()}
+    own = {layer: x[np.arange(4), CLASSES] for layer, x in found.items()}
+    rivals = {layer: (x.sum(1) - own[layer]) / (x.shape[1] - 1) for layer, x in found.items()}
+    print(f"attained logits by {own}; mean of the rivals' {rivals}")
     assert (own["logits"] > own["probabilities"]).all()
 
 
