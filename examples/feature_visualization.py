@@ -13,6 +13,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 from skimage import data, transform
+from sklearn.datasets import load_sample_images
 
 import vizjax as vz
 from vizjax.recipes import Preset, visualize
@@ -22,22 +23,27 @@ from vizjax.recipes.presets.units import settings, weighted
 
 CHOICE = ("efficientnet_lite0", "blocks.10", "5", "11", "24", "36")
 QUICK = ("efficientnet_lite0", "blocks.1", "1", "5", "9", "11")
-SOURCES = (data.astronaut, data.chelsea, data.coffee, data.rocket, data.immunohistochemistry, data.retina)
 COUNT, CROP = 3, 80
 STEPS = (1, 32, 128, 256)
 PENALTIES = {  # Lucid's −.05, −.25 and −1 are for InceptionV1, whose activations are larger
     "none": None,
-    "L1": weighted((0.0005, vz.regularizers.l1)),
-    "total variation": weighted((0.0025, vz.regularizers.total_variation)),
-    "blur": weighted((0.05, vz.regularizers.blur)),
+    "L1": weighted((0.004, vz.regularizers.l1)),
+    "total variation": weighted((0.01, vz.regularizers.total_variation)),
+    "blur": weighted((0.2, vz.regularizers.blur)),
 }
+
+
+def photographs() -> np.ndarray:
+    makers = (data.astronaut, data.chelsea, data.coffee, data.rocket, data.retina, data.immunohistochemistry)
+    arrays = [make() for make in makers] + [data.stereo_motorcycle()[0], *load_sample_images().images]
+    fitted = [transform.resize(array, (224, 300), anti_aliasing=True) for array in arrays]
+    return np.stack(fitted).astype(np.float32)
 
 
 def best_crops(net, layer: str, units: list[int]) -> np.ndarray:
     """Where each unit responds most: one crop a photograph, the strongest first."""
-    fact = vz.layers(net)[layer]
-    pictures = [transform.resize(f(), (224, 300), anti_aliasing=True).astype(np.float32) for f in SOURCES]
-    acts = np.asarray(vz.activations(net, jnp.asarray(np.stack(pictures)))[layer])
+    fact, pictures = vz.layers(net)[layer], photographs()
+    acts = np.asarray(vz.activations(net, jnp.asarray(pictures))[layer])
     rows = []
     for unit in units:
         strongest = np.argsort(-acts[..., unit].max((1, 2)))[:COUNT]
@@ -79,7 +85,7 @@ def main(words: list[str], quick: bool) -> None:
     plain = settings(vz.images.pixels(CROP), None, vz.updates.adam(0.05), wanted[-1])
     rows = []
     for penalty in PENALTIES.values():
-        result = visualize(net, layer, units[:1], Preset(plain, penalty=penalty), every=1)
+        result = visualize(net, layer, units[1:2], Preset(plain, penalty=penalty), every=1)
         rows.append(result.frames[0, list(wanted), 0])
     save(result, np.stack(rows), "penalties")
 

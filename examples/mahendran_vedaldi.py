@@ -6,7 +6,8 @@ Run ``python examples/mahendran_vedaldi.py``; it writes beside itself, into ``ga
 * ``inversion_starts.png``: what several starts agree on, for a deep layer;
 * ``inversion_regularizer.png``: three weights of total variation (columns) for two layers (rows);
 * ``inversion_foci.png``: from the central positions alone, and from either half of the channels;
-* ``inversion_features.png``: pictures, their inversions from HOG, HOGb and dense SIFT, and the linear one;
+* ``inversion_features.png``: pictures, their inversions from HOG, HOGb and dense SIFT (which forget contrast:
+  it is stretched), and the linear one;
 * ``inversion_same_hog.png``: a picture, another one, and the latter with the former's HOG (Tatu et al.).
 
 With ``--quick`` the pictures are small and unfinished, and go to a temporary folder.
@@ -80,13 +81,13 @@ def main(quick: bool) -> None:
     pictures = greys(data.camera(), data.chelsea()[:300, 75:375])
     columns = [pictures]
     for name, make in {k: vz.features.FEATURES[k] for k in ("hog", "hogb", "dsift")}.items():
-        columns.append(invert(make(), pictures, name, **run).images[:, 0])
+        columns.append(vz.color.stretched(invert(make(), pictures, name, **run).images[:, 0]))
     hogb = vz.features.hog(soft=True)
     columns.append(fit_ridge(hogb, others, "hogb")(seen(hogb, pictures, "hogb")))
     save(out / "inversion_features.png", [list(row) for row in zip(*columns, strict=True)])
 
     same = invert(vz.features.hog(), pictures[0], "hog", start=pictures[1], **run)
-    save(out / "inversion_same_hog.png", [[pictures[0], pictures[1], same.images[0, 0]]])
+    save(out / "inversion_same_hog.png", [[pictures[0], pictures[1], vz.color.stretched(same.images[0, 0])]])
 
 
 if __name__ == "__main__":
