@@ -4,8 +4,27 @@ import importlib.util
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 GOLDENS = Path(__file__).parent / "goldens"
+SIBLINGS = {
+    *(
+        "efficientnet_lite1",
+        "efficientnet_lite2",
+        "vgg13",
+        "vgg13_bn",
+        "vgg16_bn",
+        "vgg19_bn",
+        "squeezenet1_0",
+    ),
+    *("resnet34", "resnet101", "resnet152", "wide_resnet101_2", "resnext101_32x8d", "resnext101_64x4d"),
+}
+"""Models that differ from another one by depth or width alone: they are among the slow tests."""
+
+
+def marked(names):
+    """Names for parametrize, siblings marked slow."""
+    return [pytest.param(name, marks=pytest.mark.slow) if name in SIBLINGS else name for name in names]
 
 
 def script(name):

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from flax import nnx
 from jax import lax
+from reference import marked
 from tiny import TinyNet
 
 import vizjax as vz
@@ -632,7 +633,7 @@ PUBLISHED = {
 PUBLISHED_FIELDS = {"alexnet": 195, "vgg16": 212, "inception_v3": 1311}
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", marked(MODELS))
 def test_facts_of_all_models_agree_with_each_other_and_with_what_is_published(name: str):
     net = blank_of(name)
     variables = {".".join(map(str, path)): leaf for path, leaf in nnx.to_flat_state(nnx.state(net))}

@@ -60,6 +60,14 @@ def test_operations_know_their_scope(name, scope, why):
     assert found[name] == Operation(scope, around=name == "while.1"), why
 
 
+@pytest.fixture(autouse=True)
+def scopes_in_cache_keys():
+    """Or a program of other scopes would be taken from the cache for the same one."""
+    jax.config.update("jax_compilation_cache_include_metadata_in_key", True)
+    yield
+    jax.config.update("jax_compilation_cache_include_metadata_in_key", False)
+
+
 def product(name, times):
     def run(x):
         with jax.named_scope(name):

@@ -127,8 +127,10 @@ def test_wrappers_leave_prefixes(small, prefix):
 
 
 FAMILIES = {
-    model.build.func if isinstance(model.build, partial) else model.build: n for n, model in MODELS.items()
+    model.build.func if isinstance(model.build, partial) else model.build: name
+    for name, model in reversed(MODELS.items())
 }
+"""The first model of each."""
 
 
 @pytest.mark.parametrize("name", FAMILIES.values())

@@ -256,7 +256,7 @@ def test_masks_take_the_layers_sizes():
 
 
 def test_blends_lie_between_their_styles():
-    options: Any = {"style_layers": ("relu1",), "content_layers": (), "steps": 25, "start": "noise"}
+    options: Any = {"style_layers": ("relu1",), "content_layers": (), "steps": 40, "start": "noise"}
     dark, bright = np.full_like(STYLE, 0.1), np.full_like(STYLE, 0.9)
     shades = [
         stylize(tiny(), CONTENT, [dark, bright], blend=b, **options).images.mean()
