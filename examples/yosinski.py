@@ -46,7 +46,8 @@ def main(quick: bool) -> None:
     rows = []
     for layer, channels in list(LAYERS.items())[6 if quick else 0 :]:
         chosen = channels[: 1 if quick else None]
-        rows.append(vz.recipes.visualize(net, layer, chosen, "yosinski-3", **settings))
+        revived = {"rectify": vz.nn.redirected(16)}  # units of head are dead at the start
+        rows.append(vz.recipes.visualize(net, layer, chosen, "yosinski-3", **settings, **revived))
         print(f"{layer}: {rows[-1].baseline.mean():.2f} -> {rows[-1].final.mean():.2f}", flush=True)
     pictures = vz.color.stretched(np.stack([row.images[:, 0] for row in rows]))  # one row a layer
     vz.save(rows[0]._replace(images=pictures), out / "yosinski_layers.png")
