@@ -16,19 +16,10 @@ import numpy as np
 
 import vizjax as vz
 from vizjax import images, transforms, updates
-from vizjax.ascent import Objective
+from vizjax.recipes.presets.units import unit_objective
 
 
-def attained(layer: str) -> Objective:
-    return lambda acts, unit: vz.objectives.channel(acts[layer], unit)
-
-
-def visible(layer: str) -> Objective:
-    """What is attained, the less of the picture is opaque the more it counts."""
-    return lambda acts, unit: attained(layer)(acts, unit) * (1 - jnp.mean(acts["image"][..., 3]))
-
-
-def settings(layer: str, size: int, steps: int) -> dict[str, dict[str, Any]]:
+def settings(size: int, steps: int) -> dict[str, dict[str, Any]]:
     """What each parameterization goes best with."""
     crops = transforms.compose(transforms.crop(size, (0.6, 0.2)), transforms.noise(0.04, 0.02))
     clear = transforms.compose(transforms.background(), transforms.gentle())
@@ -43,7 +34,7 @@ def settings(layer: str, size: int, steps: int) -> dict[str, dict[str, Any]]:
         "cppn": {"image": images.cppn(size), "optimizer": updates.adam(0.005), "steps": 2 * steps},
         "transparent": {
             "image": images.fourier(size, channels=4, decay=1.5), "transform": clear,
-            "optimizer": updates.adam(0.05), "objective": visible(layer),
+            "optimizer": updates.adam(0.05),
         },
     }  # fmt: skip
 
@@ -52,9 +43,9 @@ def main(quick: bool) -> None:
     net, columns = vz.load("efficientnet_lite0"), []
     layer, units = ("blocks.1", [1, 2]) if quick else ("logits", [309, 980])  # a bee, and a volcano
     size, steps = (32, 2) if quick else (128, 64)
-    for name, chosen in settings(layer, size, steps).items():
-        options = {"objective": attained(layer), "steps": steps} | chosen
-        result = vz.render(net, targets=jnp.array(units), **options)
+    objective = unit_objective(layer)  # of a transparent picture it also wants to be seen through
+    for name, chosen in settings(size, steps).items():
+        result = vz.render(net, objective, jnp.array(units), **{"steps": steps} | chosen)
         print(f"{name}: {result.baseline.mean():.2f} -> {result.final.mean():.2f}")
         picture = result.images
         if picture.shape[-1] == 4:
