@@ -8,16 +8,10 @@ from typing import Any
 import jax
 import pytest
 
-AS_USERS = (
-    "atlas",
-    "nn",
-    "test_activations",
-    "test_dtype",
-    "test_readme",
-    "test_render",
-    "test_tiles",
-    "test_trace",
-)
+AS_USERS = {
+    *("atlas", "nn", "test_activations", "test_dtype", "test_nn", "test_readme", "test_render", "test_style"),
+    *("test_tiles", "test_trace"),
+}
 """Folders and files whose claims are about what is compiled: rounding, memory, time."""
 
 
@@ -35,17 +29,15 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(autouse=True, scope="module")
 def as_users_compile(request: pytest.FixtureRequest) -> Iterator[None]:
     """Optimizes where it matters, and leaves nothing of it to other tests."""
-    if not jax.config.read("jax_disable_most_optimizations") or not {
-        request.path.stem,
-        request.path.parent.name,
-    } & set(AS_USERS):
+    places = {request.path.stem, request.path.parent.name}
+    if not places & AS_USERS or not jax.config.read("jax_disable_most_optimizations"):
         yield
         return
-    for little in (False, True):
-        jax.config.update("jax_disable_most_optimizations", little)
-        jax.clear_caches()
-        if not little:
-            yield
+    jax.clear_caches()
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
+    jax.clear_caches()
 
 
 @pytest.fixture(scope="session")

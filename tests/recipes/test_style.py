@@ -256,7 +256,6 @@ def test_masks_take_the_layers_sizes():
 
 
 def test_blends_lie_between_their_styles():
-    """Of flat styles; how far the dark one is followed hangs on rounding: means of .15 to .30 were seen."""
     options: Any = {"style_layers": ("relu1",), "content_layers": (), "steps": 25, "start": "noise"}
     dark, bright = np.full_like(STYLE, 0.1), np.full_like(STYLE, 0.9)
     shades = [
@@ -264,8 +263,8 @@ def test_blends_lie_between_their_styles():
         for b in ((1, 0), (3, 1), (1, 3), (0, 2))
     ]
     assert shades == sorted(shades)
-    assert shades[-1] - shades[0] > 0.4
-    assert shades[0] < 0.35
+    assert shades[-1] - shades[0] > 0.5
+    assert shades[0] < 0.25
 
 
 def test_from_coarse_to_fine():
