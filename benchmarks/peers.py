@@ -21,11 +21,15 @@ One number is the median of the rounds; the ratio is that of each peer's median 
 spread comes from the ratios round by round. ``--whole`` takes the gradient of the logits with respect to
 the pictures instead, forward and backward alone: vizjax against the loop, and against itself with XLA's
 own operators.
+
+vizjax and the loop keep their freed memory (`vizjax.keep_memory`, and the same settings of malloc); lucent
+and horama run as their users call them.
 """
 
 import argparse
 import contextlib
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -61,12 +65,17 @@ CASES = {
 
 
 class Peers:
-    """The process that runs PyTorch; it waits without work while others are timed."""
+    """The process that runs PyTorch; it waits without work while others are timed.
 
-    def __init__(self, python: str):
+    With ``keep`` it does not hand freed memory back to the system.
+    """
+
+    def __init__(self, python: str, keep: bool = False):
+        kept = {"GLIBC_TUNABLES": f"glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold={2**64 - 1}"}
         self._process = subprocess.Popen(
-            [python, str(WORKER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
-        )
+            [python, str(WORKER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
+            env=os.environ | (kept if keep else {}),
+        )  # fmt: skip
 
     def ask(self, **request: object) -> dict:
         """Sends a request and waits for its answer."""
@@ -160,12 +169,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--whole", action="store_true", help="the gradient of whole nets instead")
     arguments = parser.parse_args()
-    peers = Peers(arguments.torch)
+    peers, keeping = Peers(arguments.torch), Peers(arguments.torch, keep=True)
     versions = peers.ask(side="versions")
     print(f"python {sys.version.split()[0]}, jax {jax.__version__}, {jax.default_backend()};", versions)
     if arguments.whole:
         for model in dict.fromkeys(CASES[case][0] for case in arguments.cases):
-            torch = lambda model=model: peers.ask(side="whole", model=model)["seconds"]  # noqa: E731
+            torch = lambda model=model: keeping.ask(side="whole", model=model)["seconds"]  # noqa: E731
             sides = {"vizjax": our_gradient(model), "loop": torch, "xla": our_gradient(model, plain=True)}
             compare(model, sides, arguments.rounds)
         return
@@ -174,7 +183,12 @@ def main() -> None:
         model, layer, module = CASES[case]
         sides: dict[str, Callable[[], float]] = {"vizjax": our_step(model, layer)}
         for peer in arguments.peers:
-            sides[peer] = lambda peer=peer: peers.ask(side=peer, model=model, module=module)["seconds"]  # noqa: B023
+            process = keeping if peer == "loop" else peers
+            sides[peer] = lambda process=process, peer=peer: process.ask(
+                side=peer,
+                model=model,
+                module=module,  # noqa: B023
+            )["seconds"]
         for peer, ratio in compare(case, sides, arguments.rounds).items():
             ratios.setdefault(peer, []).append(ratio)
     for peer, values in ratios.items():

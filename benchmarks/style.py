@@ -102,7 +102,7 @@ def main() -> None:
         return
     sides = {"vizjax": our_step(arguments.size)}
     if arguments.torch:
-        peers = Peers(arguments.torch)
+        peers = Peers(arguments.torch, keep=True)
         sides["torch"] = lambda: peers.ask(side="style", size=arguments.size)["seconds"]
     compare(f"vgg19 {arguments.size} px", sides, arguments.rounds)
 

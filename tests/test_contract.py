@@ -35,7 +35,7 @@ FORBIDDEN: dict[str, set[str]] = {
         ("errors", "factory", "interruption", "keys", "precision", "program", "receptive_field", "costs"),
         OUTER,
     ),
-    **dict.fromkeys(("animation", "pictures", "timing", "trace"), OUTER),
+    **dict.fromkeys(("animation", "memory", "pictures", "timing", "trace"), OUTER),
     "activations": {"render", "ascent", "atlas", "models", "recipes", "explain", "cli"},
     "tables": {"render", "ascent", "atlas", "models", "recipes", "explain", "cli"},
     "models": {"render", "ascent", "atlas", "recipes", "explain", "cli"},

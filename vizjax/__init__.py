@@ -10,6 +10,7 @@ from vizjax.ascent import Result, State
 from vizjax.errors import InputError, UnknownName
 from vizjax.files import save, show
 from vizjax.interruption import Interrupted
+from vizjax.memory import keep_memory
 from vizjax.models import load, unit_names
 from vizjax.pictures import read_picture
 from vizjax.render import Renderer, init, render, renderer, step
@@ -30,6 +31,7 @@ __all__ = [
     "features",
     "images",
     "init",
+    "keep_memory",
     "layers",
     "load",
     "nn",

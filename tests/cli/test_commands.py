@@ -281,15 +281,17 @@ def test_an_interruption_in_an_ignored_callback_is_not_lost(run, number, status,
         def __del__(self):
             signal.raise_signal(number)
 
+    undisturbed = []
+
     def verb(*_, **__):
         callback = Callback()
         del callback
         time.sleep(20)
+        undisturbed.append(True)
 
     monkeypatch.setattr(cli.tyro.extras, "subcommand_cli_from_dict", verb)
-    begin = time.monotonic()
     assert run("atlas") == status
-    assert time.monotonic() - begin < 15
+    assert not undisturbed
     captured = capsys.readouterr().err
     assert "the same command continues" in captured
     assert "Traceback" not in captured

@@ -20,6 +20,7 @@ from vizjax.cli.rendering import layers, render
 from vizjax.cli.spectra import spectrum
 from vizjax.cli.styles import style
 from vizjax.errors import InputError
+from vizjax.memory import keep_memory
 from vizjax.models.sources import cache_folder
 
 VERBS = (
@@ -72,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     hook, sys.unraisablehook = sys.unraisablehook, _send_again
     _use_cache()
+    keep_memory()
     try:
         tyro.extras.subcommand_cli_from_dict(
             verbs,
