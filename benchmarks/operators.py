@@ -17,10 +17,11 @@ import vizjax as vz
 
 REPEATS = 9
 
-# size, channels, outputs, kernel, stride, groups: depthwise, stems, filters of the whole map, groups
+# size, channels, outputs, kernel, stride, groups: depthwise, stems, filters of the whole map, strides, groups
 CONVOLUTIONS = [
     (112, 96, 96, 3, 2, 96), (56, 96, 96, 3, 1, 96), (56, 144, 144, 5, 2, 144), (28, 240, 240, 5, 1, 240),
-    (224, 3, 64, 7, 2, 1), (227, 3, 96, 11, 4, 1), (7, 512, 4096, 7, 1, 1),
+    (224, 3, 64, 7, 2, 1), (227, 3, 96, 11, 4, 1), (224, 3, 96, 4, 4, 1), (7, 512, 4096, 7, 1, 1),
+    (56, 128, 128, 3, 2, 1), (28, 256, 256, 3, 2, 1), (14, 512, 512, 3, 2, 1),
     (56, 128, 128, 3, 1, 32), (28, 256, 256, 3, 1, 32), (28, 512, 512, 3, 2, 32), (14, 512, 512, 3, 1, 32),
 ]  # fmt: skip
 # size, channels, window, stride: of ResNet, GoogLeNet and VGG

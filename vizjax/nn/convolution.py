@@ -1,6 +1,7 @@
 """Convolutions whose gradients or speed XLA lacks on CPU."""
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -14,11 +15,16 @@ from vizjax.nn.switch import by_platform
 
 Pads = Sequence[tuple[int, int]]
 
+LAYOUT = ("NHWC", "HWIO", "NHWC")
+
 FEW_CHANNELS = 4
 """Up to so many, a strided convolution is faster after its steps have become channels."""
 
 BLOCK = 32
 """Channels of the dense blocks that narrow groups are put together to."""
+
+HEAVY = 32
+"""Numbers of a filter for each of its positions, beyond which a matrix product is the faster form."""
 
 
 def conv(
@@ -32,10 +38,11 @@ def conv(
 ) -> Float[Array, "n h2 w2 o"]:
     """A convolution, by the operator that is fastest for its kind where it runs.
 
-    On CPU, depthwise filters are sums of shifted slices, narrow groups are put together, the steps of
-    strided filters on pictures become channels, and filters of one pixel, or larger than the map of
-    their positions, are a matrix product: forward and gradient are up to 100 times faster than what
-    XLA makes of them (``benchmarks/operators.py``). All others, and all elsewhere, are `lax`'s.
+    On CPU, depthwise filters are sums of shifted slices, narrow groups are put together, filters of one
+    pixel, or with many more numbers than positions, are a matrix product, and so is the gradient of
+    strided ones; on pictures their steps become channels for it. Forward and gradient are up to 100
+    times faster than what XLA makes of them (``benchmarks/operators.py``). All others, and all
+    elsewhere, are `lax`'s.
 
     Args:
         x: pictures or activations.
@@ -55,39 +62,42 @@ def conv(
     """
     strides, groups = tuple(window_strides), feature_group_count
     dilated = any(step != 1 for name in ("lhs_dilation", "rhs_dilation") for step in options.get(name) or ())
-    options["dimension_numbers"] = ("NHWC", "HWIO", "NHWC")
-
-    def plain(x: Array, kernel: Array) -> Array:
-        return lax.conv_general_dilated(
-            x, kernel, strides, padding, feature_group_count=groups, **options
-        )  # fmt: skip
-
     if isinstance(padding, str):
         padding = lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding)
     pads = tuple((low, high) for low, high in padding)
     fast = None if dilated else _fast_form(x.shape, kernel.shape, strides, pads, groups)
+    options |= {"feature_group_count": groups, "dimension_numbers": LAYOUT}
+    plain: Any = partial(lax.conv_general_dilated, window_strides=strides, padding=pads, **options)
     return by_platform(x, kernel, cpu=fast, default=plain) if fast else plain(x, kernel)
 
 
 def _fast_form(x: tuple, kernel: tuple, strides: tuple, pads: Pads, groups: int) -> Callable | None:
     """The form for CPU; None for `lax`'s."""
-    (kh, kw, each, out), channels = kernel, x[-1]
-    tall, wide = _positions(x, kernel, strides, pads)
+    (_, _, each, out), channels = kernel, x[-1]
     if each == 1 and out == channels:
         return lambda x, kernel: _shifted_slices(x, kernel, strides, pads)
     if groups > 1:
         joined = max(1, min(groups, BLOCK // each))
         return partial(_blocks, strides=strides, pads=pads, groups=groups, joined=joined)
-    if kh * kw == 1 or kh * kw > tall * wide:
-        return partial(_columns, strides=strides, pads=pads)
     if channels <= FEW_CHANNELS and strides[0] == strides[1] > 1:
-        return partial(_steps_as_channels, step=strides[0], pads=pads)
+        return lambda x, kernel: _stem(x, kernel, strides, pads)
+    if max(strides) > 1 or _as_columns(x, kernel, strides, pads):
+        return lambda x, kernel: _dense(x, kernel, strides, pads)
     return None
+
+
+def _as_columns(x: tuple, kernel: tuple, strides: tuple, pads: Pads) -> bool:
+    numbers, (tall, wide) = math.prod(kernel[:3]), _positions(x, kernel, strides, pads)
+    return kernel[0] * kernel[1] == 1 or numbers > HEAVY * tall * wide
 
 
 def _positions(x: tuple, kernel: tuple, strides: Sequence[int], pads: Pads) -> list[int]:
     sides = zip(x[1:3], kernel[:2], strides, pads, strict=True)
     return [(length + sum(pad) - size) // step + 1 for length, size, step, pad in sides]
+
+
+def _plain(x: Array, kernel: Array, strides: tuple, pads: Pads) -> Array:
+    return lax.conv_general_dilated(x, kernel, strides, pads, dimension_numbers=LAYOUT)
 
 
 def _shifted(x: Array, kernel: tuple, strides: Sequence[int], pads: Pads) -> list[Array]:
@@ -110,27 +120,17 @@ def _shifted_slices(x: Array, kernel: Array, strides: tuple, pads: Pads) -> Arra
 
 
 def _shifted_slices_back(strides: tuple, pads: Pads, saved: tuple, g: Array) -> tuple[Array, Array]:
-    """Sums of slices again, for each step of the filter by itself: a fourth of what padding takes."""
     x, kernel = saved
-    (kh, kw), (sh, sw), (n, h, w, c) = kernel.shape[:2], strides, x.shape
-    jh, jw = -(-kh // sh), -(-kw // sw)  # taps that fall on the same pixels of a step
-    qh, qw = -(-(h + sum(pads[0])) // sh), -(-(w + sum(pads[1])) // sw)
-    padded = jnp.pad(g, ((0, 0), (jh - 1, qh - g.shape[1]), (jw - 1, qw - g.shape[2]), (0, 0)))
+    n, h, w, c = g.shape
+    (jh, jw), (qh, qw) = _reach(x.shape, kernel.shape, strides, pads)
+    padded = jnp.pad(g, ((0, 0), (jh - 1, qh - h), (jw - 1, qw - w), (0, 0)))  # slices: a fourth of many pads
 
-    def pixels(row: int, column: int) -> Array:
-        out = jnp.zeros((n, qh, qw, c), g.dtype)
-        for i, j in itertools.product(range((kh - 1 - row) // sh + 1), range((kw - 1 - column) // sw + 1)):
-            start = (0, jh - 1 - i, jw - 1 - j, 0)
-            seen = lax.slice(padded, start, (n, start[1] + qh, start[2] + qw, c))
-            out += seen * kernel[i * sh + row, j * sw + column, 0]
-        return out
+    def given(i: int, j: int) -> Array:
+        start = (0, jh - 1 - i // strides[0], jw - 1 - j // strides[1], 0)
+        return lax.slice(padded, start, (n, start[1] + qh, start[2] + qw, c)) * kernel[i, j, 0]
 
-    rows = [jnp.stack([pixels(row, column) for column in range(sw)], 3) for row in range(sh)]
-    wide = jnp.stack(rows, 2).reshape(n, qh * sh, qw * sw, c)
-    of_x = wide[:, pads[0][0] : pads[0][0] + h, pads[1][0] : pads[1][0] + w]
-    parts = _shifted(x, kernel.shape, strides, pads)
-    of_kernel = jnp.stack([jnp.sum(part * g, (0, 1, 2)) for part in parts])
-    return of_x, of_kernel.reshape(kernel.shape)
+    of_kernel = jnp.stack([jnp.sum(part * g, (0, 1, 2)) for part in _shifted(x, kernel.shape, strides, pads)])
+    return _pixels(x.shape, kernel.shape, strides, pads, given), of_kernel.reshape(kernel.shape)
 
 
 _shifted_slices.defvjp(
@@ -139,16 +139,72 @@ _shifted_slices.defvjp(
 )
 
 
-def _columns(x: Array, kernel: Array, strides: tuple, pads: Pads) -> Array:
+def _reach(x: tuple, kernel: tuple, strides: tuple, pads: Pads) -> tuple[list[int], list[int]]:
+    """Along h and w: the taps that fall on the same pixel of a step, and the steps that x has."""
+    taps = [-(-side // step) for side, step in zip(kernel, strides, strict=False)]
+    return taps, [-(-(x[1 + i] + sum(pads[i])) // strides[i]) for i in range(2)]
+
+
+def _pixels(x: tuple, kernel: tuple, strides: tuple, pads: Pads, given: Callable[[int, int], Array]) -> Array:
+    """The gradient with respect to x: what each tap gives to the pixels of its step, summed by steps."""
+    (sh, sw), (_, (qh, qw)) = strides, _reach(x, kernel, strides, pads)
+
+    def summed(row: int, column: int) -> Array:
+        taps = itertools.product(range(row, kernel[0], sh), range(column, kernel[1], sw))
+        return sum((given(i, j) for i, j in taps), jnp.zeros_like(given(0, 0)))
+
+    rows = [jnp.stack([summed(row, column) for column in range(sw)], 3) for row in range(sh)]
+    wide = jnp.stack(rows, 2).reshape(x[0], qh * sh, qw * sw, x[3])
+    return wide[:, pads[0][0] : pads[0][0] + x[1], pads[1][0] : pads[1][0] + x[2]]
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _dense(x: Array, kernel: Array, strides: tuple, pads: Pads) -> Array:
+    if not _as_columns(x.shape, kernel.shape, strides, pads):
+        return _plain(x, kernel, strides, pads)
     seen = _shifted(x, kernel.shape, strides, pads)
     columns = seen[0] if len(seen) == 1 else jnp.concatenate(seen, axis=-1)
     return columns @ kernel.reshape(-1, kernel.shape[-1])
 
 
-def _steps_as_channels(x: Array, kernel: Array, step: int, pads: Pads) -> Array:
+def _dense_back(strides: tuple, pads: Pads, saved: tuple, g: Array) -> tuple[Array, Array]:
+    """What each tap of the filters gives to the pixels, by one product, and the sums of these."""
+    x, kernel = saved
+    kh, kw, each, out = kernel.shape
+    of_taps = lax.dot_general(g, kernel.reshape(-1, out), (((3,), (1,)), ((), ())))
+    of_taps = of_taps.reshape(*g.shape[:3], kh, kw, each)
+    _, (qh, qw) = _reach(x.shape, kernel.shape, strides, pads)
+
+    def given(i: int, j: int) -> Array:
+        a, b = i // strides[0], j // strides[1]
+        sides = ((0, 0, 0), (a, qh - g.shape[1] - a, 0), (b, qw - g.shape[2] - b, 0), (0, 0, 0))
+        return lax.pad(of_taps[:, :, :, i, j], jnp.zeros((), g.dtype), sides)
+
+    of_kernel = jax.linear_transpose(lambda kernel: _plain(x, kernel, strides, pads), kernel)
+    return _pixels(x.shape, kernel.shape, strides, pads, given), of_kernel(g)[0]
+
+
+_dense.defvjp(lambda x, kernel, strides, pads: (_dense(x, kernel, strides, pads), (x, kernel)), _dense_back)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _stem(x: Array, kernel: Array, strides: tuple, pads: Pads) -> Array:
+    return _plain(x, kernel, strides, pads)
+
+
+def _stem_back(strides: tuple, pads: Pads, saved: tuple, g: Array) -> tuple[Array, Array]:
+    _, back = jax.vjp(lambda x, kernel: _steps_as_channels(x, kernel, strides, pads), *saved)
+    return back(g)
+
+
+_stem.defvjp(lambda x, kernel, strides, pads: (_stem(x, kernel, strides, pads), (x, kernel)), _stem_back)
+
+
+def _steps_as_channels(x: Array, kernel: Array, strides: tuple, pads: Pads) -> Array:
     n, h, w, c = x.shape
     kh, kw, _, out = kernel.shape
-    tall, wide = _positions(x.shape, kernel.shape, (step, step), pads)
+    step = strides[0]
+    tall, wide = _positions(x.shape, kernel.shape, strides, pads)
     qh, qw = -(-kh // step), -(-kw // step)
     # As many pixels as the filters see, each rounded up to whole steps; some may see none of the last.
     sides = [
@@ -160,7 +216,7 @@ def _steps_as_channels(x: Array, kernel: Array, step: int, pads: Pads) -> Array:
     kernel = jnp.pad(kernel, ((0, qh * step - kh), (0, qw * step - kw), (0, 0), (0, 0)))
     kernel = kernel.reshape(qh, step, qw, step, c, out).swapaxes(1, 2).reshape(qh, qw, -1, out)
     x = x.reshape(*x.shape[:3], -1)
-    return lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    return _dense(x, kernel, (1, 1), ((0, 0), (0, 0)))
 
 
 def _blocks(x: Array, kernel: Array, strides: tuple, pads: Pads, groups: int, joined: int) -> Array:
@@ -174,9 +230,5 @@ def _blocks(x: Array, kernel: Array, strides: tuple, pads: Pads, groups: int, jo
         same = jnp.eye(count, dtype=kernel.dtype)[:, None, :, None]
         dense = (filters.swapaxes(2, 3)[:, :, :, :, None] * same).reshape(kh, kw, count * each, -1)
         seen = x[..., first * each : (first + count) * each]
-        parts.append(
-            lax.conv_general_dilated(
-                seen, dense, strides, pads, dimension_numbers=("NHWC", "HWIO", "NHWC")
-            )
-        )  # fmt: skip
+        parts.append((_dense if max(strides) > 1 else _plain)(seen, dense, strides, pads))
     return jnp.concatenate(parts, axis=-1)

@@ -85,7 +85,7 @@ def _with_gradient(convolve: Callable[[Array, Array], Array]) -> Callable[..., A
 
     def back(saved: tuple, g: Array) -> tuple[Array, Array, None, None]:
         x, kernel, backward = saved
-        of_kernel = jax.linear_transpose(lambda kernel: conv(x, kernel), kernel)
+        _, of_kernel = jax.vjp(lambda kernel: conv(x, kernel), kernel)
         return convolve(g, backward), of_kernel(g)[0], None, None
 
     convolved.defvjp(ahead, back)
