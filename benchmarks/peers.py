@@ -12,7 +12,7 @@ Every side takes a step of Adam at .05 on eight Fourier pictures of 224 px, each
 the layer, without transforms, and the sides take turns, so that what else the machine does falls on
 all of them. Nets have random weights (EfficientNet-Lite0 its own). The sides:
 
-    vizjax    `vizjax.step`, eight jobs
+    vizjax    a step of `vizjax.render`, eight jobs
     lucent    torch-lucent's ``render_vis`` as its users call it: the whole net, gradients of weights too
     horama    horama's MACO, whose step takes eight crops of one picture instead
     loop      PyTorch by hand: frozen weights, channels-last, cut off after the layer
@@ -22,8 +22,8 @@ spread comes from the ratios round by round. ``--whole`` takes the gradient of t
 the pictures instead, forward and backward alone: vizjax against the loop, and against itself with XLA's
 own operators.
 
-vizjax and the loop keep their freed memory (`vizjax.keep_memory`, and the same settings of malloc); lucent
-and horama run as their users call them.
+vizjax keeps its freed memory, as its command line does (`vizjax.keep_memory`). "loop kept" is the loop with
+the same settings of malloc, which nobody gives PyTorch by default.
 """
 
 import argparse
@@ -42,6 +42,7 @@ import jax
 import jax.numpy as jnp
 
 import vizjax as vz
+from vizjax.ascent import compiled
 
 WORKER = Path(__file__).with_name("peers_torch.py")
 SIZE, BATCH = 224, 8
@@ -89,17 +90,19 @@ class Peers:
 
 
 def our_step(model: str, layer: str) -> Callable[[], float]:
-    """A function that takes a step and returns its seconds."""
+    """A function that takes a step, as `vizjax.render` does, and returns its seconds."""
     net = vz.load(model, None if model.startswith("efficientnet") else "random")
     draw = vz.renderer(
         lambda acts, unit: vz.objectives.channel(acts[layer], unit),
         image=vz.images.fourier(SIZE), transform=None, rectify=vz.nn.plain, batch=BATCH,
     )  # fmt: skip
+    leaves, programs = compiled(draw.settings, net, draw.objective)
     state = vz.init(draw, jnp.arange(BATCH))
 
     def step() -> float:
+        nonlocal state
         begin = time.perf_counter()
-        jax.block_until_ready(vz.step(draw, net, state))
+        state = jax.block_until_ready(programs.step(leaves, state, draw.steps))
         return time.perf_counter() - begin
 
     return step
@@ -165,7 +168,7 @@ def main() -> None:
         "--torch", required=True, metavar="PYTHON", help="interpreter of the peers' environment"
     )
     parser.add_argument("--cases", nargs="*", default=list(CASES), choices=list(CASES), metavar="CASE")
-    parser.add_argument("--peers", nargs="*", default=["lucent", "horama", "loop"])
+    parser.add_argument("--peers", nargs="*", default=["lucent", "horama", "loop", "loop kept"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--whole", action="store_true", help="the gradient of whole nets instead")
     arguments = parser.parse_args()
@@ -174,21 +177,19 @@ def main() -> None:
     print(f"python {sys.version.split()[0]}, jax {jax.__version__}, {jax.default_backend()};", versions)
     if arguments.whole:
         for model in dict.fromkeys(CASES[case][0] for case in arguments.cases):
-            torch = lambda model=model: keeping.ask(side="whole", model=model)["seconds"]  # noqa: E731
-            sides = {"vizjax": our_gradient(model), "loop": torch, "xla": our_gradient(model, plain=True)}
-            compare(model, sides, arguments.rounds)
+            sides: dict[str, Callable[[], float]] = {"vizjax": our_gradient(model)}
+            for side, process in {"loop": peers, "loop kept": keeping}.items():
+                sides[side] = lambda ask=process.ask, model=model: ask(side="whole", model=model)["seconds"]
+            compare(model, sides | {"xla": our_gradient(model, plain=True)}, arguments.rounds)
         return
     ratios: dict[str, list[float]] = {}
     for case in arguments.cases:
         model, layer, module = CASES[case]
-        sides: dict[str, Callable[[], float]] = {"vizjax": our_step(model, layer)}
+        sides = {"vizjax": our_step(model, layer)}
         for peer in arguments.peers:
-            process = keeping if peer == "loop" else peers
-            sides[peer] = lambda process=process, peer=peer: process.ask(
-                side=peer,
-                model=model,
-                module=module,  # noqa: B023
-            )["seconds"]
+            request = {"side": peer.removesuffix(" kept"), "model": model, "module": module}
+            process = keeping if peer.endswith(" kept") else peers
+            sides[peer] = lambda ask=process.ask, request=request: ask(**request)["seconds"]
         for peer, ratio in compare(case, sides, arguments.rounds).items():
             ratios.setdefault(peer, []).append(ratio)
     for peer, values in ratios.items():

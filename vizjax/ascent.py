@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax import lax
 from jax.tree_util import Partial
 from jaxtyping import Array, Bool, Float, Int, Key
 
@@ -241,7 +242,8 @@ def _lane_step(settings: Settings, net: Any, objective: Objective, lane: State, 
 
     with jax.named_scope("decode"):
         picture, pull_back = jax.vjp(settings.image.decode, lane.params)
-    value, slope = jax.value_and_grad(loss)(picture)
+    # slope has several uses, and XLA would compute its last sums anew for each
+    value, slope = lax.optimization_barrier(jax.value_and_grad(loss)(picture))
     with jax.named_scope("decode"):
         (grad,) = pull_back(slope)
     with jax.named_scope("update"):
