@@ -9,10 +9,16 @@ import jax
 import pytest
 
 AS_USERS = {
-    *("atlas", "nn", "test_activations", "test_dtype", "test_nn", "test_readme", "test_render", "test_style"),
+    *("nn", "test_activations", "test_dtype", "test_lanes", "test_nn", "test_readme", "test_style"),
     *("test_tiles", "test_trace"),
 }
 """Folders and files whose claims are about what is compiled: rounding, memory, time."""
+
+
+def optimize(wanted: bool) -> None:
+    """Here and in processes that tests start: what is compiled otherwise rounds otherwise."""
+    jax.config.update("jax_disable_most_optimizations", not wanted)
+    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = str(not wanted)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -20,10 +26,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
     What was compiled is kept in pytest's cache: a second run takes a fraction of the first one's time.
     """
-    jax.config.update("jax_disable_most_optimizations", "not slow" in config.option.markexpr)
+    optimize("not slow" not in config.option.markexpr)
     jax.config.update("jax_compilation_cache_dir", str(config.cache.mkdir("jax")))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def pytest_sessionstart() -> None:
+    """Keeps memory as the command line does; imported here, for plugins watch imports from now on."""
+    import vizjax as vz
+
+    vz.keep_memory()
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -34,9 +47,9 @@ def as_users_compile(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
         return
     jax.clear_caches()
-    jax.config.update("jax_disable_most_optimizations", False)
+    optimize(True)
     yield
-    jax.config.update("jax_disable_most_optimizations", True)
+    optimize(False)
     jax.clear_caches()
 
 
