@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 import vizjax as vz
+from vizjax.ascent import compiled
 from vizjax.atlas.profile import multiply_adds, product_rate
 
 LAYERS = {
@@ -33,13 +34,14 @@ def main() -> None:
                 lambda acts, unit, layer=layer: vz.objectives.channel(acts[layer], unit),
                 image=vz.images.fourier(SIZE), batch=WIDTH,
             )  # fmt: skip
+            leaves, programs = compiled(draw.settings, net, draw.objective)
             state = vz.init(draw, jnp.arange(WIDTH))._replace(step=jnp.full(WIDTH, 32))
-            state = vz.step(draw, net, state)
+            state = programs.step(leaves, state, draw.steps)
             took = []
             for _ in range(ROUNDS):
                 rates.append(product_rate(repetitions=1))
                 begin = time.perf_counter()
-                state = jax.block_until_ready(vz.step(draw, net, state))
+                state = jax.block_until_ready(programs.step(leaves, state, draw.steps))
                 took.append(time.perf_counter() - begin)
             step = statistics.median(took)
             count = 4 * WIDTH * multiply_adds(net, layer, (SIZE, SIZE, 3))

@@ -17,6 +17,7 @@ from vizjax.recipes.grids import draw_grid
 
 
 def main(quick: bool) -> None:
+    vz.keep_memory()
     net = vz.load("efficientnet_lite0")
     crop = data.chelsea()[:300, 75:375]
     picture = transform.resize(crop, (64, 64) if quick else (192, 192), anti_aliasing=True).astype(np.float32)

@@ -30,6 +30,7 @@ def squares(size):
 
 
 def main(quick: bool) -> None:
+    vz.keep_memory()
     net = vz.load("efficientnet_lite0")
     pictures = squares(48 if quick else 224)
     columns = [pictures]

@@ -24,6 +24,7 @@ def square(pixels: np.ndarray, side: int) -> np.ndarray:
 
 
 def main(quick: bool) -> None:
+    vz.keep_memory()
     net = vz.load("efficientnet_lite0")
     side, options = (64, {"octaves": 1, "steps": 2}) if quick else (320, {})
     cat, flower = square(data.chelsea(), side), square(load_sample_image("flower.jpg"), side)

@@ -58,6 +58,7 @@ def best_crops(net, layer: str, units: list[int]) -> np.ndarray:
 
 
 def main(words: list[str], quick: bool) -> None:
+    vz.keep_memory()
     model, layer, *texts = words or (QUICK if quick else CHOICE)
     net, units = vz.load(model), [int(text) for text in texts]
     out = Path(tempfile.mkdtemp()) if quick else Path(__file__).parent / "gallery"

@@ -62,6 +62,7 @@ def square(picture: np.ndarray, size: int) -> np.ndarray:
 
 
 def main(quick: bool) -> None:
+    vz.keep_memory()
     size, steps = (48, 2) if quick else (160, 60)
     net, content = vz.load("efficientnet_lite0"), square(load_sample_image("china.jpg"), size)
     styles = [

@@ -31,6 +31,7 @@ def grad_cam(net, picture, layer, unit):
 
 
 def main(quick: bool) -> None:
+    vz.keep_memory()
     net = vz.load("efficientnet_lite0")
     picture = jnp.asarray(data.chelsea()[:300, 75:375] / 255.0, jnp.float32)[None]
     picture = jax.image.resize(picture, (1, 224, 224, 3), "linear")

@@ -17,6 +17,7 @@ PAIRS = np.array([[2, 11], [36, 75], [24, 101]])
 
 
 def main(quick: bool) -> None:
+    vz.keep_memory()
     net = vz.load("efficientnet_lite0")
     image = vz.images.shared(48 if quick else 144)
     result = interpolate(net, "blocks.10", PAIRS, image=image, steps=4 if quick else 80)

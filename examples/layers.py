@@ -22,6 +22,7 @@ UNITS = {
 
 
 def main(quick: bool) -> None:
+    vz.keep_memory()
     net = vz.load("efficientnet_lite0")
     rows = []
     for layer, units in UNITS.items():

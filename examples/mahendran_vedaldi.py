@@ -51,6 +51,7 @@ def save(path: Path, rows: list) -> None:
 
 
 def main(quick: bool) -> None:
+    vz.keep_memory()
     size, run = (48, {"steps": 8}) if quick else (96, {})
     out = Path(tempfile.mkdtemp()) if quick else Path(__file__).parent / "gallery"
     net = vz.load("efficientnet_lite0")

@@ -40,6 +40,7 @@ def settings(size: int, steps: int) -> dict[str, dict[str, Any]]:
 
 
 def main(quick: bool) -> None:
+    vz.keep_memory()
     net, columns = vz.load("efficientnet_lite0"), []
     layer, units = ("blocks.1", [1, 2]) if quick else ("logits", [309, 980])  # a bee, and a volcano
     size, steps = (32, 2) if quick else (128, 64)

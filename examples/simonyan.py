@@ -18,6 +18,7 @@ CLASSES = [
 
 
 def main(quick: bool) -> None:
+    vz.keep_memory()
     net = vz.load("efficientnet_lite0")
     names = vz.unit_names(net)
     units = [names.index(name) for name in CLASSES[: 2 if quick else None]]

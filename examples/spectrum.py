@@ -19,6 +19,7 @@ LAYERS = ("stem.conv", "blocks.1.depthwise", "blocks.3.depthwise", "blocks.5.dep
 
 
 def main(quick: bool) -> None:
+    vz.keep_memory()
     net = vz.load("efficientnet_lite0")
     found = []
     for layer in LAYERS[:2] if quick else LAYERS:

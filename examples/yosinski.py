@@ -31,6 +31,7 @@ LAYERS = {  # eight to one
 
 
 def main(quick: bool) -> None:
+    vz.keep_memory()
     net = vz.load("efficientnet_lite0")
     names = vz.unit_names(net)
     out = Path(tempfile.mkdtemp()) if quick else Path(__file__).parent / "gallery"

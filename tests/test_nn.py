@@ -44,6 +44,8 @@ CONVOLUTIONS = {
     "strided": ((9, 8), (3, 3), (2, 2), "SAME", 6, 5, 1),
     "strided along one side": ((7, 8), (1, 5), (1, 3), ((0, 0), (2, 1)), 6, 5, 1),
     "strided beyond the filters": ((7, 8), (1, 1), (2, 3), "VALID", 6, 5, 1),
+    "strided, cropped": ((9, 8), (3, 3), (2, 2), ((-1, 0), (1, -2)), 6, 5, 1),
+    "depthwise, cropped": ((9, 8), (3, 3), (2, 2), ((-1, 0), (1, -2)), 4, 4, 4),
     "strided patches": ((8, 8), (2, 2), (2, 2), "VALID", 3, 5, 1),
     "strided, of many numbers": ((4, 5), (3, 3), (2, 2), "SAME", 80, 5, 1),
     "of many numbers": ((4, 5), (3, 3), (1, 1), "SAME", 80, 5, 1),

@@ -11,7 +11,7 @@ from PIL import Image
 
 import vizjax as vz
 from vizjax import files
-from vizjax.cli.common import Output, drawn
+from vizjax.cli.common import Drawing, drawn
 
 SMALL = "render efficientnet_lite0 stem 3 5 --size 24 --steps 5"
 
@@ -72,12 +72,12 @@ def test_an_interrupted_run_saves_its_pictures(run, tmp_path, monkeypatch, capsy
 def test_progress_says_the_score_and_the_time_left(tmp_path, capsys):
     result = vz.Result(np.zeros((1, 1, 8, 8, 3)), *[np.zeros(1)] * 4, {})
 
-    def make(on_step, every):
+    def make(key, on_step, every):
         for _ in range(3):
             on_step(1, np.array([2.5]))
         return result
 
-    drawn(make, tmp_path / "a.png", Output(), title="something", steps=3)
+    drawn(make, tmp_path / "a.png", Drawing(), title="something", steps=3)
     said = capsys.readouterr()
     assert said.err.splitlines()[0] == "something"
     assert "100 %, score 2.5, 0 min 00 s left" in said.err

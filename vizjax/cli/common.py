@@ -2,11 +2,13 @@
 
 import dataclasses
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
+import jax
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -35,10 +37,6 @@ Size = Annotated[int, arg(metavar="PX", help="side of the pictures")]
 Square = Annotated[int, arg(metavar="PX", help="side of the square that pictures are cropped and scaled to")]
 Steps = Annotated[int, arg(metavar="N", help="of optimization")]
 Seed = Annotated[int, arg(metavar="S", help="what all randomness comes from")]
-Every = Annotated[
-    int | None, arg(metavar="K", help="keep a snapshot each K steps: numbered files, or frames")
-]
-Out = Annotated[Path | None, arg(metavar="FILE", help=".png, or an animation: .gif, .webp, .mp4")]
 
 
 @dataclasses.dataclass
@@ -57,6 +55,39 @@ class Output:
 
 
 Answer = Annotated[Output, arg(name="")]
+
+
+@dataclasses.dataclass
+class Drawing(Output):
+    """How a verb draws, and answers."""
+
+    every: Annotated[
+        int | None, arg(metavar="K", help="keep a snapshot each K steps: numbered files, or frames")
+    ] = None
+    seed: Seed = 0
+    weights: Weights = None
+    dtype: Dtype = "float32"
+    out: Annotated[Path | None, arg(metavar="FILE", help=".png, or an animation: .gif, .webp, .mp4")] = None
+
+    def load(self, model: str) -> Any:
+        """A net of the zoo."""
+        return vz.load(model, self.weights, self.dtype)
+
+    def target(self, name: str) -> Path:
+        """The file that is written: the one asked for, or one named after what is drawn.
+
+        Refuses, before any work, a file that could not be written in the end.
+        """
+        out = self.out or Path(re.sub(r"[^\w.-]+", "_", name))
+        check_counts(every=self.every)
+        if out.suffix.lower() not in ENDINGS:
+            raise InputError(f"{out}: pictures are saved as {', '.join(ENDINGS)}; give one of these endings")
+        if out.is_dir():
+            raise InputError(f"{out} is a folder; give the name of a file in it")
+        return out
+
+
+Draw = Annotated[Drawing, arg(name="")]
 
 ENDINGS = (".png", ".gif", ".webp", ".mp4")
 """What pictures are written as; all but the first show how they came about."""
@@ -87,43 +118,22 @@ def deep_layer(model: str, layer: str | None) -> str:
     return layer or ("blocks.10" if model == DEFAULT else MODELS[model].layer)
 
 
-def check_output(out: Path, every: int | None = None) -> None:
-    """Refuses, before any work, a file that could not be written in the end.
-
-    Args:
-        out: where the pictures are to go.
-        every: steps between two snapshots.
-
-    Raises:
-        InputError: at an unknown ending, a folder, or ``every`` below 1.
-
-    Example:
-        >>> check_output(Path("cat.png"))
-    """
-    check_counts(every=every)
-    if out.suffix.lower() not in ENDINGS:
-        raise InputError(f"{out}: pictures are saved as {', '.join(ENDINGS)}; give one of these endings")
-    if out.is_dir():
-        raise InputError(f"{out} is a folder; give the name of a file in it")
-
-
 def drawn(
-    make: Callable[..., vz.Result], out: Path, output: Output, *, title: str, steps: int, jobs: int = 1,
-    every: int | None = None, about: dict[str, Any] | None = None, answer: dict[str, Any] | None = None,
+    make: Callable[..., vz.Result], out: Path, draw: Drawing, *, title: str, steps: int, jobs: int = 1,
+    about: dict[str, Any] | None = None, answer: dict[str, Any] | None = None,
     rows: Callable[[vz.Result], list[dict[str, Any]]] | None = None,
 ) -> vz.Result:  # fmt: skip
     """Renders with progress, saves what came out, also of an interrupted run, and answers.
 
     Args:
-        make: called with ``on_step`` and ``every``, as `vizjax.render` takes them; returns the result.
-        out: a file, ending in one of ``ENDINGS``: a PNG with numbered snapshots beside it, or an
-            animation.
-        output: how to answer.
+        make: called with ``key``, ``on_step`` and ``every``, as `vizjax.render` takes them; returns the
+            result.
+        out: the ``target`` of ``draw``: a PNG with numbered snapshots beside it, or an animation.
+        draw: how to draw and to answer.
         title: what is being done.
         steps: of all stages of a job together.
         jobs: how many pictures are made.
-        every: steps between two snapshots.
-        about: what the saved recipe says besides what `vizjax.render` has written there.
+        about: what the saved recipe says besides the seed and what `vizjax.render` has written there.
         answer: what a JSON answer says besides the file and the final scores.
         rows: measures the result, once it is saved: a line each for people, ``rows`` in JSON.
 
@@ -134,12 +144,11 @@ def drawn(
         >>> import tempfile
         >>> import numpy as np
         >>> none = vz.Result(np.zeros((1, 1, 8, 8, 3)), *[np.zeros(1)] * 4, {})
-        >>> made = drawn(lambda **_: none, Path(tempfile.mkdtemp(), "a.png"), Output(), title="a", steps=1)
+        >>> made = drawn(lambda **_: none, Path(tempfile.mkdtemp(), "a.png"), Drawing(), title="a", steps=1)
         /.../a.png
     """
-    check_output(out, every)
-    if every is None and out.suffix.lower() != ".png":
-        every = max(1, steps // FRAMES)
+    every = draw.every or (None if out.suffix.lower() == ".png" else max(1, steps // FRAMES))
+    about = {"seed": draw.seed} | (about or {})
     made = 0
 
     def on_step(count: int, scores: Any) -> None:
@@ -149,16 +158,16 @@ def drawn(
 
     with Reporter(title, counted=False) as reporter:
         try:
-            result = make(on_step=on_step, every=every)
+            result = make(key=jax.random.key(draw.seed), on_step=on_step, every=every)
         except vz.Interrupted as stop:
-            _save(stop.result, out, about or {})
+            _save(stop.result, out, about)
             stop.add_note(f"the pictures so far are in {out}")
             raise
-    files = _save(result, out, about or {})
+    files = _save(result, out, about)
     facts = {"file": str(out), "files": list(map(str, files)), "final": np.asarray(result.final).tolist()}
     measured = {"rows": rows(result)} if rows else {}
     lines = [*map(str, files), *map(_line, measured.get("rows", []))]
-    output.tell("\n".join(lines), facts | (answer or {}) | measured)
+    draw.tell("\n".join(lines), facts | (answer or {}) | measured)
     return result
 
 

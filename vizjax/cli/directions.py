@@ -3,28 +3,21 @@
 from pathlib import Path
 from typing import Annotated
 
-import jax
 import numpy as np
 from tyro.conf import Positional, arg
 
 import vizjax as vz
 from vizjax.cli.common import (
-    Answer,
-    Dtype,
-    Every,
+    Draw,
+    Drawing,
     Layer,
     Model,
     OptionalLayer,
-    Out,
-    Output,
     Picture,
-    Seed,
     Size,
     Square,
     Steps,
     UnitNames,
-    Weights,
-    check_output,
     deep_layer,
     drawn,
 )
@@ -43,12 +36,7 @@ def caricature(
     layer: OptionalLayer = None,
     size: Square = 224,
     steps: Steps = 96,
-    every: Every = None,
-    seed: Seed = 0,
-    weights: Weights = None,
-    dtype: Dtype = "float32",
-    out: Out = None,
-    output: Answer = Output(),
+    draw: Draw = Drawing(),
 ) -> None:
     """Draw what a layer sees in pictures, exaggerated.
 
@@ -59,15 +47,14 @@ def caricature(
     """
     check_counts(size=size, steps=steps)
     layer = deep_layer(model, layer)
-    target = out or Path(f"{pictures[0].stem}-{layer}-caricature.png".replace("/", "_"))
-    check_output(target, every)
+    target = draw.target(f"{pictures[0].stem}-{layer}-caricature.png")
     read = np.stack([vz.read_picture(path, size) for path in pictures])
-    net = vz.load(model, weights, dtype)
+    net = draw.load(model)
     drawn(
-        lambda **run: caricature_of(net, read, layer, steps=steps, key=jax.random.key(seed), **run),
-        target, output, title=f"{model}, {layer}: {len(read)} caricatures, {size} px, {steps} steps",
-        steps=steps, jobs=len(read), every=every,
-        about={"pictures": [path.name for path in pictures], "seed": seed, "size": size},
+        lambda **run: caricature_of(net, read, layer, steps=steps, **run),
+        target, draw, title=f"{model}, {layer}: {len(read)} caricatures, {size} px, {steps} steps",
+        steps=steps, jobs=len(read),
+        about={"pictures": [path.name for path in pictures], "size": size},
     )  # fmt: skip
 
 
@@ -79,12 +66,7 @@ def grid(
     size: Square = 224,
     cell: Annotated[int, arg(metavar="PX", help="side of the cell that is drawn for a position")] = 32,
     steps: Steps = 64,
-    every: Every = None,
-    seed: Seed = 0,
-    weights: Weights = None,
-    dtype: Dtype = "float32",
-    out: Out = None,
-    output: Answer = Output(),
+    draw: Draw = Drawing(),
 ) -> None:
     """Draw what a layer sees at each place of a picture: an activation grid.
 
@@ -95,14 +77,13 @@ def grid(
     """
     check_counts(size=size, cell=cell, steps=steps)
     layer = deep_layer(model, layer)
-    target = out or Path(f"{picture.stem}-{layer}-grid.png".replace("/", "_"))
-    check_output(target, every)
+    target = draw.target(f"{picture.stem}-{layer}-grid.png")
     read = vz.read_picture(picture, size)
-    net = vz.load(model, weights, dtype)
+    net = draw.load(model)
     drawn(
-        lambda **run: draw_grid(net, read, layer, cell=cell, steps=steps, key=jax.random.key(seed), **run),
-        target, output, title=f"{model}, {layer}: a grid of {picture.name}, {size} px, {steps} steps",
-        steps=steps, every=every, about={"picture": picture.name, "seed": seed, "size": size},
+        lambda **run: draw_grid(net, read, layer, cell=cell, steps=steps, **run),
+        target, draw, title=f"{model}, {layer}: a grid of {picture.name}, {size} px, {steps} steps",
+        steps=steps, about={"picture": picture.name, "size": size},
     )  # fmt: skip
 
 
@@ -114,12 +95,7 @@ def interpolate(
     frames: Annotated[int, arg(metavar="N", help="from one unit to the next")] = 6,
     size: Size = 128,
     steps: Steps = 80,
-    every: Every = None,
-    seed: Seed = 0,
-    weights: Weights = None,
-    dtype: Dtype = "float32",
-    out: Out = None,
-    output: Answer = Output(),
+    draw: Draw = Drawing(),
 ) -> None:
     """Draw the way from one unit to another, frame by frame; of several units, from each to the next.
 
@@ -131,18 +107,16 @@ def interpolate(
     check_counts(frames=frames, size=size, steps=steps)
     if len(units) < 2:
         raise InputError(f"an interpolation is between two or more units, not {len(units)}; name another")
-    if out:
-        check_output(out, every)
-    net = vz.load(model, weights, dtype)
+    target = draw.target(f"{layer}-{'-to-'.join(units)}.png")
+    net = draw.load(model)
     numbers = find_units(net, layer, units)
     pairs = np.stack([numbers[:-1], numbers[1:]], axis=1)
     image = vz.images.shared(size, n=frames)
     drawn(
         lambda **run: interpolate_between(
-            net, layer, pairs, frames=frames, image=image, steps=steps, key=jax.random.key(seed), **run
+            net, layer, pairs, frames=frames, image=image, steps=steps, **run
         ),
-        out or Path(f"{layer}-{'-to-'.join(map(str, numbers))}.png".replace("/", "_")), output,
-        title=f"{model}, {layer}: {frames} frames from unit to unit, {size} px, {steps} steps",
-        steps=steps, jobs=len(pairs), every=every, about={"units": numbers, "seed": seed, "size": size},
+        target, draw, title=f"{model}, {layer}: {frames} frames from unit to unit, {size} px, {steps} steps",
+        steps=steps, jobs=len(pairs), about={"units": numbers, "size": size},
         answer={"units": numbers},
     )  # fmt: skip

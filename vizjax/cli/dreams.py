@@ -3,24 +3,11 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-import jax
 import numpy as np
 from tyro.conf import Positional, arg
 
 import vizjax as vz
-from vizjax.cli.common import (
-    Answer,
-    Dtype,
-    Every,
-    Model,
-    Out,
-    Output,
-    Seed,
-    Weights,
-    check_output,
-    deep_layer,
-    drawn,
-)
+from vizjax.cli.common import Draw, Drawing, Model, deep_layer, drawn
 from vizjax.errors import check_counts
 from vizjax.models import DEFAULT
 from vizjax.pictures import Picture, fitted_size, resized
@@ -40,12 +27,7 @@ def dream(
     steps: Annotated[int | None, arg(metavar="N", help="at each size; else 10, in a zoom 3")] = None,
     size: Annotated[int, arg(metavar="PX", help="longer side; larger pictures are scaled down")] = 1024,
     zoom: Annotated[int | None, arg(metavar="FRAMES", help="fly into the picture, so many frames")] = None,
-    every: Every = None,
-    seed: Seed = 0,
-    weights: Weights = None,
-    dtype: Dtype = "float32",
-    out: Out = None,
-    output: Answer = Output(),
+    draw: Draw = Drawing(),
 ) -> None:
     """Amplify what a layer sees in a picture (DeepDream).
 
@@ -57,20 +39,14 @@ def dream(
     """
     check_counts(octaves=octaves, steps=steps, size=size, zoom=zoom)
     layer = deep_layer(model, layer)
-    target = out or Path(f"{picture.stem}-dream{'.gif' if zoom else '.png'}")
-    check_output(target, every)
+    target = draw.target(f"{picture.stem}-dream{'.gif' if zoom else '.png'}")
     start = _at_most(vz.read_picture(picture), size)
     wanted = None if guide is None else _at_most(vz.read_picture(guide), min(size, 512))
-    net = vz.load(model, weights, dtype)
+    net = draw.load(model)
     octaves, steps = octaves or (2 if zoom else 4), steps or (3 if zoom else 10)
-    options: dict[str, Any] = {
-        "guide": wanted,
-        "octaves": octaves,
-        "steps": steps,
-        "key": jax.random.key(seed),
-    }
+    options: dict[str, Any] = {"guide": wanted, "octaves": octaves, "steps": steps}
     h, w = start.shape[:2]
-    about = {"picture": picture.name, "seed": seed, **({"guide": guide.name} if guide else {})}
+    about = {"picture": picture.name, **({"guide": guide.name} if guide else {})}
     title = f"{model}, {layer}: a dream of {picture.name}, {h} x {w}, {octaves} octaves of {steps} steps"
 
     def make(every: int | None, **run: Any) -> vz.Result:
@@ -79,8 +55,8 @@ def dream(
         return dream_of(net, start, layer, every=every, **options, **run)
 
     drawn(
-        make, target, output, title=title + (f", {zoom} frames" if zoom else ""),
-        steps=octaves * steps * (zoom or 1), every=every, about=about,
+        make, target, draw, title=title + (f", {zoom} frames" if zoom else ""),
+        steps=octaves * steps * (zoom or 1), about=about,
     )  # fmt: skip
 
 

@@ -1,14 +1,12 @@
 """The verb invariance."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
-import jax
 import numpy as np
 from tyro.conf import Positional, arg
 
 import vizjax as vz
-from vizjax.cli.common import Answer, Layers, Out, Output, Picture, Seed, Square, Weights, check_output, drawn
+from vizjax.cli.common import Draw, Drawing, Layers, Picture, Square, drawn
 from vizjax.cli.representations import (
     CLASSICAL,
     Folder,
@@ -37,10 +35,7 @@ def invariance(
     starts: Starts = 1,
     size: Square = 128,
     steps: Steps = None,
-    seed: Seed = 0,
-    weights: Weights = None,
-    out: Out = None,
-    output: Answer = Output(),
+    draw: Draw = Drawing(),
 ) -> None:
     """Show how little a representation changes with the picture, beside how badly it can be inverted.
 
@@ -55,18 +50,18 @@ def invariance(
     * vizjax invariance cat.jpg --net efficientnet_lite0 --layer stem blocks.4 blocks.10
     """
     check_counts(starts=starts, size=size, steps=steps)
-    out = out or Path(f"{picture.stem}-{net}-invariance.png")
-    check_output(out)
-    cases = _cases(net, weights, layer, vary)
+    if draw.every:
+        raise InputError("invariance shows finished pictures alone; leave out --every")
+    out = draw.target(f"{picture.stem}-{net}-invariance.png")
+    cases = _cases(net, draw, layer, vary)
     shown = read_for(cases[0][1], picture, size)
     different = other_pictures(cases[0][1], others, size, shown)
     found: list[Invariance] = []
-    options: dict[str, Any] = {"starts": starts, "key": jax.random.key(seed)}
-    options |= {"steps": steps} if steps else {}
+    options: dict[str, Any] = {"starts": starts} | ({"steps": steps} if steps else {})
 
-    def make(on_step: Any, every: Any) -> vz.Result:
+    def make(every: int | None, **run: Any) -> vz.Result:
         for _, loaded, name in cases:
-            found.append(measure_invariance(loaded, shown[None], name, different, on_step=on_step, **options))
+            found.append(measure_invariance(loaded, shown[None], name, different, **options, **run))
         rows = [np.asarray(row.result.images).reshape(starts, *shown.shape) for row in found]
         images = np.stack([np.broadcast_to(shown, rows[0].shape), *rows], 1)
         return found[0].result._replace(images=images, final=np.array([row.error for row in found]))
@@ -75,15 +70,15 @@ def invariance(
         return [_measures(label, row) for (label, *_), row in zip(cases, found, strict=True)]
 
     drawn(
-        make, out, output, title=f"{net}: {len(cases)} inversions of {picture.name}, {size} px",
+        make, out, draw, title=f"{net}: {len(cases)} inversions of {picture.name}, {size} px",
         steps=steps or 400, jobs=len(cases) * starts, about={"picture": picture.name}, rows=rows,
     )  # fmt: skip
 
 
-def _cases(net: str, weights: str | None, layers: tuple[str, ...], vary: str | None) -> list[tuple]:
+def _cases(net: str, draw: Drawing, layers: tuple[str, ...], vary: str | None) -> list[tuple]:
     """(label, net, layer) of each row."""
     if vary is None:
-        loaded = load_net(net, weights)
+        loaded = load_net(net, draw.weights, draw.dtype)
         return [(name, loaded, name) for name in layers or (default_layer(net),)]
     parameter, _, values = vary.partition("=")
     if net not in CLASSICAL or not values:
@@ -91,10 +86,10 @@ def _cases(net: str, weights: str | None, layers: tuple[str, ...], vary: str | N
             f"--vary is NAME=A,B of {', '.join(CLASSICAL)}, not {vary!r} of {net}; try cell=4,8,16"
         )
     name = layers[0] if layers else default_layer(net)
-    return [
-        (f"{parameter}={v:g}", load_net(net, None, **{parameter: int(v) if v.is_integer() else v}), name)
-        for v in parse_numbers(values)
+    options: list[dict[str, Any]] = [
+        {parameter: int(v) if v.is_integer() else v} for v in parse_numbers(values)
     ]
+    return [(f"{parameter}={option[parameter]}", load_net(net, None, **option), name) for option in options]
 
 
 def _measures(label: str, row: Invariance) -> dict[str, Any]:

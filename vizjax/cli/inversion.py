@@ -1,6 +1,5 @@
 """The verb invert."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,18 +9,7 @@ import numpy as np
 from tyro.conf import Positional, arg
 
 import vizjax as vz
-from vizjax.cli.common import (
-    Answer,
-    Every,
-    Layers,
-    Out,
-    Output,
-    Seed,
-    Square,
-    Weights,
-    check_output,
-    drawn,
-)
+from vizjax.cli.common import Draw, Drawing, Layers, Square, drawn
 from vizjax.cli.representations import (
     Folder,
     Net,
@@ -61,11 +49,7 @@ def invert(
     others: Folder = None,
     size: Square = 128,
     steps: Steps = None,
-    every: Every = None,
-    seed: Seed = 0,
-    weights: Weights = None,
-    out: Out = None,
-    output: Answer = Output(),
+    draw: Draw = Drawing(),
 ) -> None:
     """Make pictures that a layer cannot tell from a given one, or that it gives a class's values.
 
@@ -84,12 +68,11 @@ def invert(
         raise InputError("invert takes a picture, or --target one-hot:CLASS: one of the two")
     check_counts(starts=starts, size=size, steps=steps)
     name = picture.stem if picture else str(target).partition(":")[2]
-    out = out or Path(re.sub(r"[^\w.-]+", "_", f"{name}-{net}-inverted.png"))
-    check_output(out, every)
-    loaded = load_net(net, weights)
+    out = draw.target(f"{name}-{net}-inverted.png")
+    loaded = load_net(net, draw.weights, draw.dtype)
     names = list(layer) or [default_layer(net) if picture else "logits"]
     options: dict[str, Any] = {
-        "method": method, "starts": starts, "key": jax.random.key(seed),
+        "method": method, "starts": starts,
         "start": None if start is None else read_for(loaded, start, size),
         "mask": _mask(loaded, names, size, channels, side),
     } | ({"steps": steps} if steps else {}) | ({"weights": {"tv": tv}} if tv is not None else {})  # fmt: skip
@@ -97,12 +80,12 @@ def invert(
     if picture:
         shown = read_for(loaded, picture, size)
         different = other_pictures(loaded, others, size, shown) if report else None
-        jobs, about = len(names), {"seed": seed, "picture": picture.name}
+        jobs, about = len(names), {"picture": picture.name}
     else:
         scales = parse_numbers(scale)
         values = np.array(scales, np.float32)[:, None] * _one_hot(loaded, names[0], str(target))
         shape = (size, size, depth(loaded))
-        jobs, about = len(scales), {"seed": seed, "target": target, "scales": scales}
+        jobs, about = len(scales), {"target": target, "scales": scales}
 
     def make(**run: Any) -> vz.Result:
         if picture:
@@ -118,8 +101,8 @@ def invert(
         return [report_target(loaded, names[0], _flat(images), value) for value, images in each]
 
     drawn(
-        make, out, output, title=f"{net}, {', '.join(names)}: {name}, {size} px", steps=steps or 400,
-        jobs=jobs * starts, every=every, about=about, rows=rows if report or not picture else None,
+        make, out, draw, title=f"{net}, {', '.join(names)}: {name}, {size} px", steps=steps or 400,
+        jobs=jobs * starts, about=about, rows=rows if report or not picture else None,
     )  # fmt: skip
 
 

@@ -1,25 +1,20 @@
 """Verbs about units: render, layers."""
 
-from pathlib import Path
 from typing import Annotated
 
-import jax
 from tyro.conf import Positional, arg
 
 import vizjax as vz
 from vizjax.cli.common import (
     Answer,
-    Dtype,
-    Every,
+    Draw,
+    Drawing,
     Layer,
     Model,
     OptionalModel,
-    Out,
     Output,
-    Seed,
     UnitNames,
     Weights,
-    check_output,
     drawn,
 )
 from vizjax.models import DEFAULT
@@ -38,12 +33,7 @@ def render(
     starts: Annotated[int, arg(metavar="N", help="pictures of each unit from other random starts")] = 1,
     size: Annotated[int | None, arg(metavar="PX", help="side of the pictures; else the preset's")] = None,
     steps: Annotated[int | None, arg(metavar="N", help="of optimization; else the preset's")] = None,
-    every: Every = None,
-    seed: Seed = 0,
-    weights: Weights = None,
-    dtype: Dtype = "float32",
-    out: Out = None,
-    output: Answer = Output(),
+    draw: Draw = Drawing(),
 ) -> None:
     """Render some units of a layer into one picture, or animation, that carries its recipe.
 
@@ -56,21 +46,19 @@ def render(
     * vizjax render efficientnet_lite0 blocks.10 5 --out dots.gif
     * vizjax render efficientnet_lite0 logits goldfish --preset yosinski-3 --starts 4
     """
-    if out:
-        check_output(out, every)
+    target = draw.target(f"{layer}-{'-'.join(units)}.png")
     chosen = named(preset, size)
-    net = vz.load(model, weights, dtype)
+    net = draw.load(model)
     numbers = find_units(net, layer, units)
     names = vz.unit_names(net, layer)
     settings = {"starts": starts, "steps": chosen.settings["steps"] if steps is None else steps}
-    about = {"seed": seed, **({"names": [names[unit] for unit in numbers]} if names else {})}
+    about = {"names": [names[unit] for unit in numbers]} if names else {}
     drawn(
         lambda **run: vz.recipes.visualize(
-            net, layer, numbers, preset, size=size, key=jax.random.key(seed), **settings, **run
+            net, layer, numbers, preset, size=size, **settings, **run
         ),
-        out or Path(f"{layer}-{'-'.join(map(str, numbers))}.png".replace("/", "_")), output,
-        title=f"{model}, {layer}: {len(numbers)} units, {settings['steps']} steps",
-        steps=settings["steps"], jobs=len(numbers) * starts, every=every, about=about,
+        target, draw, title=f"{model}, {layer}: {len(numbers)} units, {settings['steps']} steps",
+        steps=settings["steps"], jobs=len(numbers) * starts, about=about,
         answer={"units": numbers},
     )  # fmt: skip
 

@@ -23,7 +23,7 @@ Starts = Annotated[int, arg(metavar="N", help="reconstructions from different no
 Steps = Annotated[int | None, arg(metavar="N", help="of optimization; else the method's")]
 
 
-def load_net(net: str, weights: str | None, **options: Any) -> Any:
+def load_net(net: str, weights: str | None, dtype: str = "float32", **options: Any) -> Any:
     """A net by name, with or without weights."""
     if net in CLASSICAL:
         try:
@@ -34,7 +34,7 @@ def load_net(net: str, weights: str | None, **options: Any) -> Any:
             ) from None
     if net not in MODELS:
         raise unknown("net", net, [*CLASSICAL, *MODELS])
-    return vz.load(net, weights)
+    return vz.load(net, weights, dtype)
 
 
 def default_layer(net: str) -> str:

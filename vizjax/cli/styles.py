@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import jax
 from tyro.conf import Positional, arg
 
 import vizjax as vz
-from vizjax.cli.common import Answer, Dtype, Every, Model, Out, Output, Seed, Weights, check_output, drawn
+from vizjax.cli.common import Draw, Drawing, Model, drawn
 from vizjax.errors import InputError, check_counts
 from vizjax.models import DEFAULT
 from vizjax.pictures import fitted_size, resized
@@ -53,12 +52,7 @@ def style(
     style_layers: FamilyLayers = None,
     pool: Annotated[Literal["average", "max"], arg(help="of VGG; average is Gatys'")] = "average",
     model: Model = DEFAULT,
-    every: Every = None,
-    seed: Seed = 0,
-    weights: Weights = None,
-    dtype: Dtype = "float32",
-    out: Out = None,
-    output: Answer = Output(),
+    draw: Draw = Drawing(),
 ) -> None:
     """Paint a picture in the style of others (neural style), or make a texture.
 
@@ -75,16 +69,15 @@ def style(
         raise InputError(f"{content} is to be painted in no style; give a STYLE, or --texture for it alone")
     if min(scale, ratio) < 0 or scale == 0:
         raise InputError(f"scale is above 0 and ratio 0 or more, not {scale} and {ratio}")
-    target = out or Path(f"{content.stem}-{'texture' if texture else styles[0].stem}.png")
-    check_output(target, every)
+    target = draw.target(f"{content.stem}-{'texture' if texture else styles[0].stem}.png")
     whole, painted = vz.read_picture(content), [vz.read_picture(path) for path in styles]
     masks = [vz.read_picture(path).mean(-1) for path in mask] or None
-    net = vz.load(model, weights, dtype)
+    net = draw.load(model)
     if hasattr(net, "pool"):
         net.pool = vz.nn.avg_pool if pool == "average" else vz.nn.max_pool
     options: dict[str, Any] = {
         "convention": convention, "style_layers": style_layers, "blend": blend or None, "masks": masks,
-        "scale": scale, "steps": planned(steps or None, size), "key": jax.random.key(seed),
+        "scale": scale, "steps": planned(steps or None, size),
     }  # fmt: skip
 
     def make(**run: Any) -> vz.Result:
@@ -97,9 +90,9 @@ def style(
         )  # fmt: skip
 
     names = [path.name for path in styles]
-    about = {"content": content.name, "styles": names, "masks": [m.name for m in mask], "seed": seed}
+    about = {"content": content.name, "styles": names, "masks": [m.name for m in mask]}
     told = f"a texture of {content.name}" if texture else f"{content.name} in the style of {', '.join(names)}"
     drawn(
-        make, target, output, title=f"{model}: {told}, {size} px, {sum(options['steps'])} steps",
-        steps=sum(options["steps"]), every=every, about=about,
+        make, target, draw, title=f"{model}: {told}, {size} px, {sum(options['steps'])} steps",
+        steps=sum(options["steps"]), about=about,
     )  # fmt: skip

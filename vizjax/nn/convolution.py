@@ -65,7 +65,8 @@ def conv(
     if isinstance(padding, str):
         padding = lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding)
     pads = tuple((low, high) for low, high in padding)
-    fast = None if dilated else _fast_form(x.shape, kernel.shape, strides, pads, groups)
+    usual = not dilated and min(map(min, pads)) >= 0
+    fast = _fast_form(x.shape, kernel.shape, strides, pads, groups) if usual else None
     options |= {"feature_group_count": groups, "dimension_numbers": LAYOUT}
     plain: Any = partial(lax.conv_general_dilated, window_strides=strides, padding=pads, **options)
     return by_platform(x, kernel, cpu=fast, default=plain) if fast else plain(x, kernel)
