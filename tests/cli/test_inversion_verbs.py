@@ -115,6 +115,9 @@ def test_invariance_for_people(run, capsys):
         ("invariance cat.png --net tiny --vary cell=4", "--vary is NAME=A,B"),
         ("invariance cat.png --net hog --vary sigma=4", "hog has no such parameter"),
         ("invariance cat.png --net hog --vary cell=", "--vary is NAME=A,B"),
+        ("invariance cat.png --net hog --every 2", "leave out --every"),
+        ("invariance cat.png --net hog --weights random", "hog has no weights"),
+        ("invert cat.png --net hog --dtype bfloat16", "computes in float32"),
     ],
 )
 def test_mistakes_are_one_line_and_nothing_is_written(run, capsys, line: str, said: str):

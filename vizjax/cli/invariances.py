@@ -89,7 +89,8 @@ def _cases(net: str, draw: Drawing, layers: tuple[str, ...], vary: str | None) -
     options: list[dict[str, Any]] = [
         {parameter: int(v) if v.is_integer() else v} for v in parse_numbers(values)
     ]
-    return [(f"{parameter}={option[parameter]}", load_net(net, None, **option), name) for option in options]
+    nets = [load_net(net, draw.weights, draw.dtype, **option) for option in options]
+    return [(f"{parameter}={o[parameter]}", loaded, name) for o, loaded in zip(options, nets, strict=True)]
 
 
 def _measures(label: str, row: Invariance) -> dict[str, Any]:

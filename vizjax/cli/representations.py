@@ -26,6 +26,8 @@ Steps = Annotated[int | None, arg(metavar="N", help="of optimization; else the m
 def load_net(net: str, weights: str | None, dtype: str = "float32", **options: Any) -> Any:
     """A net by name, with or without weights."""
     if net in CLASSICAL:
+        if weights or dtype != "float32":
+            raise InputError(f"{net} has no weights and computes in float32; leave out --weights and --dtype")
         try:
             return CLASSICAL[net](**options)
         except TypeError as error:
